@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "str.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool str_has_suffix(const char *text, const char *suffix)
+{
+	size_t length = strlen(text), tail = strlen(suffix);
+
+	return length > tail && str_equal(text + length - tail, suffix);
+}
+
+/* Length of the UTF-8 sequence at s (RFC 3629: no overlong forms, no surrogates) and its code point, or 0. */
+static size_t utf8_sequence(const unsigned char *s, uint32_t *code)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t length = s[0] < 0x80             ? 1
+			: (s[0] & 0xe0) == 0xc0 ? 2
+			: (s[0] & 0xf0) == 0xe0 ? 3
+			: (s[0] & 0xf8) == 0xf0 ? 4
+						: 0;
+
+	if (length < 2) {
+		*code = s[0];
+		return length;
+	}
+	*code = s[0] & (0x7fU >> length);
+	for (size_t i = 1; i < length; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (s[i] & 0x3f);
+	}
+	if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
+		return 0;
+	return length;
+}
+
+static bool printable(uint32_t code)
+{
+	if (code < 0x20 || (code >= 0x7f && code < 0xa0))
+		return false;
+	/* Marks that reorder a terminal's line: a name could pretend to be another. */
+	return !((code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+		 (code >= 0x2066 && code <= 0x2069));
+}
+
+size_t str_escape(const char *text, char *out, size_t size)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t used = 0;
+
+	if (size == 0)
+		return 0;
+	while (*s) {
+		uint32_t code;
+		size_t length = utf8_sequence(s, &code);
+
+		if (length > 0 && printable(code)) {
+			if (used + length >= size)
+				break;
+			memcpy(out + used, s, length);
+			used += length;
+			s += length;
+			continue;
+		}
+		if (used + 4 >= size)
+			break;
+		used += (size_t)snprintf(out + used, size - used, "\\x%02x", *s);
+		s++;
+	}
+	out[used] = '\0';
+	return used;
+}
+
+bool str_valid_name(const char *name)
+{
+	size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.@");
+
+	return length > 0 && length <= NAME_BYTES_MAX && name[length] == '\0' && name[0] != '.' && name[0] != '-';
+}
+
+int str_to_u64(const char *text, uint64_t *ret)
+{
+	char *end;
+	unsigned long long value;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno)
+		return -errno;
+	if (*end)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+const char *str_format_span(uint64_t us, char *buf, size_t size)
+{
+	uint64_t s = us / 1000000;
+
+	if (us < 1000)
+		snprintf(buf, size, "%uus", (unsigned)us);
+	else if (us < 1000000)
+		snprintf(buf, size, "%.1fms", (double)us / 1e3);
+	else if (s < 60)
+		snprintf(buf, size, "%.1fs", (double)us / 1e6);
+	else if (s < 3600)
+		snprintf(buf, size, "%umin %us", (unsigned)(s / 60), (unsigned)(s % 60));
+	else if (s < 86400)
+		snprintf(buf, size, "%uh %umin", (unsigned)(s / 3600), (unsigned)(s % 3600 / 60));
+	else
+		snprintf(buf, size, "%llud %uh", (unsigned long long)(s / 86400), (unsigned)(s % 86400 / 3600));
+	return buf;
+}
+
+const char *str_format_bytes(uint64_t bytes, char *buf, size_t size)
+{
+	static const char units[] = "KMGTPE";
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		snprintf(buf, size, "%uB", (unsigned)bytes);
+		return buf;
+	}
+	for (value /= 1024; value >= 1024 && unit < sizeof units - 2; value /= 1024)
+		unit++;
+	snprintf(buf, size, "%.1f%c", value, units[unit]);
+	return buf;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "diag.h"
+#include "lookup.h"
+
+/* The daemon's own file, torpor.conf: the first of the three lookup folders that has it, drop-ins
+ * torpor.conf.d/[*].conf of all. Same syntax and key table machinery as units. */
+struct config {
+	/* [Daemon] */
+	char *control_group;       /* ControlGroup=: members may look with torporctl; NULL: root alone. Owned. */
+	unsigned max_starting;     /* MaxStarting=: containers started at a time; 0 (default): two a CPU */
+	uint64_t scan_interval_us; /* ScanIntervalSec=: the reaper's look at awake sites; default 1 s; 50 ms or more */
+	int log_level;             /* LogLevel=: LOG_ERR ... LOG_DEBUG; default LOG_INFO */
+};
+
+/* A missing file is the defaults. 0, or -errno with *diag. */
+int config_load(const struct lookup *lookup, struct config *ret, struct diag *diag);
+void config_finish(struct config *config);
