@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "verdict.h"
+
+/* The thread that watches awake sites and finds the idle ones. It is given values, never pointers to live
+ * sites: an id that the caller never uses twice, a descriptor that becomes the reaper's own, copies of
+ * addresses. With no site tracked it sleeps on a condition variable without a time-out: no timer, no
+ * wake-up. With some tracked it scans once an interval: one sock_diag dump a socket family in use
+ * (TCP over IPv4, over IPv6, unix) and one read of cpu.stat a site. */
+
+struct reaper_listener {
+	int type; /* SOCK_STREAM ... */
+	socklen_t length;
+	struct sockaddr_storage address;
+};
+
+struct reaper_site {
+	uint64_t id;
+	int cgroup_fd; /* a directory descriptor; taken over, also on failure */
+	const struct reaper_listener *listeners; /* copied */
+	unsigned n_listeners;
+	struct idle_policy policy;
+};
+
+/* What was last seen of a site, for list, status and why. */
+struct reaper_activity {
+	uint64_t scanned_ns;     /* CLOCK_MONOTONIC of the last scan; 0: none yet */
+	uint64_t last_active_ns; /* CLOCK_MONOTONIC of the last sign of use that was seen */
+	unsigned connections;    /* accepted and open */
+	unsigned waiting;        /* in a listener's queue */
+	double cpu;              /* share of one CPU between the last two scans */
+	enum busy_reason reason; /* why it counts as busy in the last scan; BUSY_NOT: it does not */
+};
+
+struct reaper_verdict {
+	uint64_t id;
+	enum idle_verdict verdict; /* IDLE_FREEZE or IDLE_STOP */
+};
+
+struct reaper;
+
+/* Starts the thread. notify(userdata) is called from it whenever a verdict has been queued, and must only wake
+ * the caller's loop. 0 and *ret, or -errno. */
+int reaper_create(uint64_t scan_interval_us, void (*notify)(void *userdata), void *userdata, struct reaper **ret);
+
+/* Stops and joins the thread. NULL is fine. */
+void reaper_destroy(struct reaper *reaper);
+
+/* Starts to watch a site: it has just become awake, and that is its last sign of use. -EEXIST, -ENOMEM. */
+int reaper_track(struct reaper *reaper, const struct reaper_site *site);
+
+/* Stops to watch it. No verdict on id is handed out after this returns. Unknown ids are ignored. */
+void reaper_untrack(struct reaper *reaper, uint64_t id);
+
+/* The site announced by sd_notify that it is busy (counts as in use until it says otherwise) or idle. */
+void reaper_announce(struct reaper *reaper, uint64_t id, bool busy);
+
+/* Takes the next queued verdict: true and *ret, or false. Given once: the site counts as in use from then on
+ * (a caller that could not act on it will be told again when the times have passed anew). */
+bool reaper_next_verdict(struct reaper *reaper, struct reaper_verdict *ret);
+
+/* The last look at a tracked site: false when it is not tracked. */
+bool reaper_get_activity(struct reaper *reaper, uint64_t id, struct reaper_activity *ret);
+
+/* Scans made since the start: for tests and status. */
+uint64_t reaper_scans(struct reaper *reaper);
