@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include <sys/capability.h>
+
+#include "plan.h"
+
+static void dump_mounts(const struct mount_list *list, FILE *out)
+{
+	for (uint32_t i = 0; i < list->n_ops; i++) {
+		const struct mount_op *op = &list->ops[i];
+		const char *source = mount_text(list, op->source), *options = mount_text(list, op->options);
+
+		fprintf(out, "mount: %s %s", mount_op_name(op->kind), mount_text(list, op->target));
+		if (source)
+			fprintf(out, " <- %s", source);
+		if (op->mode)
+			fprintf(out, " mode=%04o", op->mode);
+		if (op->kind == MOUNT_OP_DEVICE)
+			fprintf(out, " device=%u:%u", major(op->device), minor(op->device));
+		if (options)
+			fprintf(out, " %s", options);
+		fprintf(out, "%s%s%s%s%s\n", op->flags & MOUNT_OP_OPTIONAL ? " optional" : "",
+			op->flags & MOUNT_OP_RECURSIVE ? " recursive" : "",
+			op->flags & MOUNT_OP_RDONLY ? " ro" : "", op->flags & MOUNT_OP_NOEXEC ? " noexec" : "",
+			op->flags & MOUNT_OP_DEVICES ? " devices" : "");
+	}
+}
+
+static void dump_capabilities(const char *label, uint64_t mask, FILE *out)
+{
+	fprintf(out, "capabilities: %s", label);
+	if (!mask)
+		fputs(" none", out);
+	for (int cap = 0; cap < 64; cap++) {
+		char *name = mask & (1ULL << cap) ? cap_to_name(cap) : NULL;
+
+		if (name)
+			fprintf(out, " %s", name);
+		cap_free(name);
+	}
+	fputc('\n', out);
+}
+
+static void dump_limits(const struct launch_plan *plan, FILE *out)
+{
+	for (unsigned i = 0; i < plan->n_limits; i++) {
+		const struct rlimit *limit = &plan->limits[i].limit;
+
+		fprintf(out, "limit: resource %d", plan->limits[i].resource);
+		if (limit->rlim_cur == RLIM_INFINITY)
+			fputs(" soft infinity", out);
+		else
+			fprintf(out, " soft %llu", (unsigned long long)limit->rlim_cur);
+		if (limit->rlim_max == RLIM_INFINITY)
+			fputs(" hard infinity\n", out);
+		else
+			fprintf(out, " hard %llu\n", (unsigned long long)limit->rlim_max);
+	}
+}
+
+void plan_dump(const struct launch_plan *plan, FILE *out)
+{
+	const struct site_spec *spec = plan->spec;
+	char address[ADDRESS_TEXT_BYTES];
+
+	fprintf(out, "cgroup: %s\n", plan->cgroup);
+	for (unsigned i = 0; i < plan->n_writes; i++)
+		fprintf(out, "cgroup: write %s %s\n", plan->writes[i].file, plan->writes[i].value);
+	for (unsigned i = 0; i < plan->n_missing; i++)
+		fprintf(out, "cgroup: not in force %s (no %s controller)\n", plan->missing[i].directive,
+			controller_name(plan->missing[i].controller));
+	fprintf(out, "namespaces: mount pid ipc uts cgroup%s\n", spec->private_network ? " network" : "");
+	fprintf(out, "hostname: %s\n", spec->name);
+	dump_mounts(plan->mounts->data, out);
+	for (unsigned i = 0; i < spec->n_listeners; i++)
+		fprintf(out, "descriptor: %u <- %s\n", spec->handover == HANDOVER_STDIN ? i : i + 3,
+			address_format(&spec->listeners[i].address, address));
+	dump_limits(plan, out);
+	if (plan->write_oom_score_adj)
+		fprintf(out, "oom-score-adjust: %d\n", spec->oom_score_adjust);
+	if (spec->nice)
+		fprintf(out, "nice: %d\n", spec->nice);
+	fprintf(out, "user: %u\ngroup: %u\ngroups: none\n", plan->uid, plan->gid);
+	dump_capabilities("bounding", plan->bounding, out);
+	dump_capabilities("ambient", plan->ambient, out);
+	fputs("no-new-privileges: yes\n", out);
+	for (unsigned i = 0; i < SYSCALL_PROGRAMS; i++)
+		fprintf(out, "%.*s\n", (int)plan->syscalls[i]->key_bytes, plan->syscalls[i]->key);
+	fprintf(out, "umask: %04o\nworking-directory: %s%s\n", spec->umask,
+		spec->working_directory_optional ? "-" : "",
+		spec->working_directory ? spec->working_directory : "/");
+	for (const char *const *env = plan->envp; *env; env++)
+		fprintf(out, "environment: %s\n", *env);
+	for (const char *const *file = spec->environment_files; file && *file; file++)
+		fprintf(out, "environment-file: %s\n", *file);
+	for (const char *const *arg = spec->exec_start; *arg; arg++)
+		fprintf(out, "%s: %s\n", arg == spec->exec_start ? "execute" : "argument", *arg);
+}

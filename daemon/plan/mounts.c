@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mounts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "cleanup.h"
+#include "str.h"
+
+/* A list under construction: operations and texts grow apart and are joined at the end. */
+struct builder {
+	struct mount_op *ops;
+	size_t n_ops, size_ops;
+	char *texts;
+	size_t texts_bytes, texts_size;
+	int error; /* sticky: the first -errno */
+};
+
+/* Files and folders of the host's /etc that programs need to run and that say nothing of other sites. */
+static const char *const shared_etc[] = {
+	"alternatives", "ca-certificates", "fonts",       "gai.conf",      "group",
+	"host.conf",    "hosts",           "ld.so.cache", "ld.so.conf",    "ld.so.conf.d",
+	"localtime",    "magic",           "mime.types",  "nsswitch.conf", "os-release",
+	"passwd",       "protocols",       "resolv.conf", "services",      "ssl",
+	"timezone",
+};
+
+/* Names under /proc that tell of the host or change it: as Docker and runc mask them (SECURITY: defaults). */
+static const char *const masked_proc[] = {"acpi",       "asound",        "interrupts",  "kcore",
+					  "keys",       "latency_stats", "sched_debug", "scsi",
+					  "timer_list", "timer_stats"};
+static const char *const read_only_proc[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+
+static const struct {
+	const char *path;
+	unsigned major, minor;
+} devices[] = {
+	{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+	{"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
+};
+
+static const struct {
+	const char *path, *to;
+} device_links[] = {
+	{"/dev/fd", "/proc/self/fd"},       {"/dev/stdin", "/proc/self/fd/0"},
+	{"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
+	{"/dev/ptmx", "pts/ptmx"},
+};
+
+static uint32_t add_text(struct builder *b, const char *text)
+{
+	size_t bytes, at = b->texts_bytes;
+
+	if (!text || b->error)
+		return 0;
+	bytes = strlen(text) + 1;
+	if (b->texts_bytes + bytes > b->texts_size) {
+		size_t want = (b->texts_bytes + bytes) * 2;
+		char *grown = want > UINT32_MAX / 4 ? NULL : realloc(b->texts, want);
+
+		if (!grown) {
+			b->error = want > UINT32_MAX / 4 ? -E2BIG : -ENOMEM;
+			return 0;
+		}
+		b->texts = grown;
+		b->texts_size = want;
+	}
+	memcpy(b->texts + at, text, bytes);
+	b->texts_bytes += bytes;
+	return (uint32_t)at + 1; /* 0 is "none"; the join turns it into an offset */
+}
+
+static void add(struct builder *b, struct mount_op op, const char *source, const char *target,
+		const char *options)
+{
+	if (b->n_ops == b->size_ops) {
+		size_t want = b->size_ops ? b->size_ops * 2 : 64;
+		struct mount_op *grown = realloc(b->ops, want * sizeof *grown);
+
+		if (!grown) {
+			b->error = -ENOMEM;
+			return;
+		}
+		b->ops = grown;
+		b->size_ops = want;
+	}
+	op.source = add_text(b, source);
+	op.target = add_text(b, target);
+	op.options = add_text(b, options);
+	if (!b->error)
+		b->ops[b->n_ops++] = op;
+}
+
+/* The default root: the host's programs and libraries, and nothing else of it. */
+static void add_system(struct builder *b, const struct host *host)
+{
+	const struct mount_op bind = {.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_RECURSIVE};
+	const struct mount_op etc = {.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_OPTIONAL};
+	char path[64];
+
+	add(b, bind, "/usr", "/usr", NULL);
+	for (unsigned i = 0; i < host->n_links; i++) {
+		snprintf(path, sizeof path, "/%s", host->links[i].name);
+		if (*host->links[i].link)
+			add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, host->links[i].link, path, NULL);
+		else
+			add(b, bind, path, path, NULL);
+	}
+	for (size_t i = 0; i < sizeof shared_etc / sizeof shared_etc[0]; i++) {
+		snprintf(path, sizeof path, "/etc/%s", shared_etc[i]);
+		add(b, etc, path, path, NULL);
+	}
+	for (const char *const *dir = (const char *const[]){"/var", "/run", "/proc", "/dev", "/tmp", NULL};
+	     *dir; dir++)
+		add(b, (struct mount_op){.kind = MOUNT_OP_DIRECTORY, .mode = 0755}, NULL, *dir, NULL);
+	add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, "../tmp", "/var/tmp", NULL);
+	add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, "../run", "/var/run", NULL);
+	/* One call makes all of it read-only; then the root alone is opened again for mount points to come. */
+	add(b, (struct mount_op){.kind = MOUNT_OP_SEAL}, NULL, "/", NULL);
+	add(b, (struct mount_op){.kind = MOUNT_OP_WRITABLE}, NULL, "/", NULL);
+}
+
+static void add_proc(struct builder *b)
+{
+	char path[64];
+
+	add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC}, "proc", "/proc", NULL);
+	for (size_t i = 0; i < sizeof masked_proc / sizeof masked_proc[0]; i++) {
+		snprintf(path, sizeof path, "/proc/%s", masked_proc[i]);
+		add(b, (struct mount_op){.kind = MOUNT_OP_MASK, .flags = MOUNT_OP_OPTIONAL}, NULL, path, NULL);
+	}
+	for (size_t i = 0; i < sizeof read_only_proc / sizeof read_only_proc[0]; i++) {
+		snprintf(path, sizeof path, "/proc/%s", read_only_proc[i]);
+		add(b, (struct mount_op){.kind = MOUNT_OP_REBIND_READ_ONLY, .flags = MOUNT_OP_OPTIONAL}, NULL,
+		    path, NULL);
+	}
+}
+
+static void add_dev(struct builder *b)
+{
+	const struct mount_op fs = {.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC};
+	struct mount_op dev = fs, pts = fs;
+
+	dev.flags |= MOUNT_OP_DEVICES;
+	pts.flags |= MOUNT_OP_DEVICES;
+	add(b, dev, "tmpfs", "/dev", "mode=0755,size=64k,nr_inodes=64");
+	for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++)
+		add(b,
+		    (struct mount_op){.kind = MOUNT_OP_DEVICE,
+				      .mode = 0666,
+				      .device = (uint32_t)makedev(devices[i].major, devices[i].minor)},
+		    NULL, devices[i].path, NULL);
+	for (size_t i = 0; i < sizeof device_links / sizeof device_links[0]; i++)
+		add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, device_links[i].to, device_links[i].path,
+		    NULL);
+	add(b, fs, "tmpfs", "/dev/shm", "mode=1777,size=64m");
+	add(b, pts, "devpts", "/dev/pts", "mode=0620,ptmxmode=0666");
+	add(b, (struct mount_op){.kind = MOUNT_OP_READ_ONLY}, NULL, "/dev", NULL);
+}
+
+static bool has_target(const struct site_spec *spec, const char *target)
+{
+	for (unsigned i = 0; i < spec->n_mounts; i++)
+		if (str_equal(spec->mounts[i].target, target))
+			return true;
+	return false;
+}
+
+static void add_unit(struct builder *b, const struct site_spec *spec, const struct host *host)
+{
+	char path[4096];
+
+	if (!has_target(spec, "/tmp"))
+		add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM}, "tmpfs", "/tmp", "mode=1777,size=10%");
+	for (unsigned i = 0; i < spec->n_mounts; i++) {
+		const struct mount_spec *m = &spec->mounts[i];
+		struct mount_op op = {.kind = m->kind == MOUNT_TMPFS ? MOUNT_OP_FILESYSTEM : MOUNT_OP_BIND};
+
+		op.flags |= m->optional ? MOUNT_OP_OPTIONAL : 0;
+		op.flags |= m->recursive ? MOUNT_OP_RECURSIVE : 0;
+		op.flags |= m->kind == MOUNT_BIND_READ_ONLY ? MOUNT_OP_RDONLY : 0;
+		if (m->kind == MOUNT_TMPFS)
+			add(b, op, "tmpfs", m->target, m->options ? m->options : "mode=0755,size=10%");
+		else
+			add(b, op, m->source, m->target, NULL);
+	}
+	if (spec->notify_access != NOTIFY_NONE) {
+		snprintf(path, sizeof path, "%s/notify", host->run_dir);
+		add(b, (struct mount_op){.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_RDONLY}, path,
+		    CONTAINER_NOTIFY_SOCKET, NULL);
+	}
+	add(b, (struct mount_op){.kind = MOUNT_OP_READ_ONLY}, NULL, "/", NULL);
+}
+
+int mounts_compile(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
+		   size_t *ret_bytes)
+{
+	struct builder b = {0};
+	struct mount_list *list = NULL;
+	size_t head, bytes;
+
+	add_system(&b, host);
+	add_proc(&b);
+	add_dev(&b);
+	add_unit(&b, spec, host);
+	head = sizeof *list + b.n_ops * sizeof b.ops[0];
+	bytes = head + b.texts_bytes;
+	if (!b.error && !(list = calloc(1, bytes)))
+		b.error = -ENOMEM;
+	if (!b.error) {
+		list->n_ops = (uint32_t)b.n_ops;
+		for (size_t i = 0; i < b.n_ops; i++) {
+			struct mount_op op = b.ops[i];
+
+			op.source += op.source ? (uint32_t)head - 1 : 0;
+			op.target += op.target ? (uint32_t)head - 1 : 0;
+			op.options += op.options ? (uint32_t)head - 1 : 0;
+			list->ops[i] = op;
+		}
+		memcpy((char *)list + head, b.texts, b.texts_bytes);
+		*ret = list;
+		*ret_bytes = bytes;
+	}
+	free(b.ops);
+	free(b.texts);
+	return b.error;
+}
+
+const char *mount_op_name(enum mount_op_kind kind)
+{
+	static const char *const names[] = {
+		[MOUNT_OP_DIRECTORY] = "directory",
+		[MOUNT_OP_SYMLINK] = "symlink",
+		[MOUNT_OP_DEVICE] = "device",
+		[MOUNT_OP_BIND] = "bind",
+		[MOUNT_OP_FILESYSTEM] = "filesystem",
+		[MOUNT_OP_MASK] = "mask",
+		[MOUNT_OP_READ_ONLY] = "read-only",
+		[MOUNT_OP_WRITABLE] = "writable",
+		[MOUNT_OP_SEAL] = "seal",
+		[MOUNT_OP_REBIND_READ_ONLY] = "rebind-read-only",
+	};
+
+	return names[kind];
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host.h"
+#include "spec.h"
+
+/* The file tree of a container as a flat list of operations, in the order in which the child carries them
+ * out. Texts are offsets into the same block of memory, so that a list is one blob that sites share. */
+
+enum mount_op_kind {
+	MOUNT_OP_DIRECTORY,        /* mkdir target (mode) */
+	MOUNT_OP_SYMLINK,          /* target -> source */
+	MOUNT_OP_DEVICE,           /* mknod target (device number in mode's upper half) */
+	MOUNT_OP_BIND,             /* clone of the host's source at target, made there when missing */
+	MOUNT_OP_FILESYSTEM,       /* a new file system of type source at target, with options */
+	MOUNT_OP_MASK,             /* an empty, read-only thing of the same kind over target */
+	MOUNT_OP_READ_ONLY,        /* what is mounted at target so far, read-only, and nothing below it */
+	MOUNT_OP_WRITABLE,         /* the same, writable again */
+	MOUNT_OP_SEAL,             /* everything mounted so far: read-only, nosuid, nodev */
+	MOUNT_OP_REBIND_READ_ONLY, /* target bound over itself, read-only */
+};
+
+enum mount_op_flags {
+	MOUNT_OP_OPTIONAL = 1 << 0,  /* passed over where source (target of a mask) does not exist */
+	MOUNT_OP_RECURSIVE = 1 << 1, /* with everything mounted below source */
+	MOUNT_OP_RDONLY = 1 << 2,
+	MOUNT_OP_NOEXEC = 1 << 3,
+	MOUNT_OP_DEVICES = 1 << 4, /* device nodes work on it */
+};
+
+struct mount_op {
+	uint8_t kind, flags;
+	uint16_t mode;
+	uint32_t device;                  /* makedev(3), for MOUNT_OP_DEVICE */
+	uint32_t source, target, options; /* offsets from the start of the list; 0: none */
+};
+
+struct mount_list {
+	uint32_t n_ops;
+	struct mount_op ops[];
+	/* texts follow */
+};
+
+static inline const char *mount_text(const struct mount_list *list, uint32_t offset)
+{
+	return offset ? (const char *)list + offset : NULL;
+}
+
+/* The operations of a spec's container: root, /usr and parts of /etc read-only, /proc, /dev, /tmp, then what
+ * the unit binds. One malloc block to *ret, its size to *ret_bytes. -ENOMEM, -E2BIG. */
+int mounts_compile(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
+		   size_t *ret_bytes);
+
+const char *mount_op_name(enum mount_op_kind kind);
+
+/* Where the notify socket of torpord stands inside a container. */
+#define CONTAINER_NOTIFY_SOCKET "/run/torpor/notify"

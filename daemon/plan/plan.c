@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "environment.h"
+#include "resources.h"
+#include "str.h"
+
+#define DEFAULT_USER "nobody" /* where the unit names none: a site is root of nothing */
+
+/* A user looked up before: ten thousand sites of one user read /etc/passwd once. */
+struct account {
+	struct account *next;
+	char *key; /* the user's name or number as written */
+	struct environment_account data;
+	uid_t uid;
+	gid_t gid;
+	char strings[];
+};
+
+void planner_init(struct planner *planner, const struct host *host)
+{
+	*planner = (struct planner){.host = host};
+}
+
+void planner_forget_accounts(struct planner *planner)
+{
+	while (planner->accounts) {
+		struct account *next = planner->accounts->next;
+
+		free(planner->accounts);
+		planner->accounts = next;
+	}
+}
+
+void planner_finish(struct planner *planner)
+{
+	planner_forget_accounts(planner);
+}
+
+static struct account *account_new(const char *key, uid_t uid, gid_t gid, const struct passwd *pw)
+{
+	const char *name = pw ? pw->pw_name : "", *home = pw ? pw->pw_dir : "/",
+		   *shell = pw ? pw->pw_shell : "";
+	size_t key_bytes = strlen(key) + 1, name_bytes = strlen(name) + 1, home_bytes = strlen(home) + 1,
+	       shell_bytes = strlen(shell) + 1;
+	struct account *account =
+		calloc(1, sizeof *account + key_bytes + name_bytes + home_bytes + shell_bytes);
+	char *at;
+
+	if (!account)
+		return NULL;
+	at = account->strings;
+	account->key = memcpy(at, key, key_bytes);
+	at += key_bytes;
+	account->data.user = memcpy(at, name, name_bytes);
+	at += name_bytes;
+	account->data.home = memcpy(at, home, home_bytes);
+	at += home_bytes;
+	account->data.shell = memcpy(at, shell, shell_bytes);
+	account->uid = uid;
+	account->gid = gid;
+	return account;
+}
+
+static int account_find(struct planner *planner, const char *user, struct account **ret)
+{
+	struct account *account;
+	struct passwd *pw;
+	uint64_t number;
+	bool numeric = str_to_u64(user, &number) == 0;
+
+	for (account = planner->accounts; account; account = account->next)
+		if (str_equal(account->key, user)) {
+			*ret = account;
+			return 0;
+		}
+	errno = 0;
+	pw = numeric ? getpwuid((uid_t)number) : getpwnam(user);
+	if (!pw && !numeric)
+		return errno == 0 || errno == ENOENT || errno == ESRCH ? -ENOENT : -errno;
+	/* A number needs no entry: its group is the same number. */
+	account = account_new(user, pw ? pw->pw_uid : (uid_t)number, pw ? pw->pw_gid : (gid_t)number, pw);
+	if (!account)
+		return -ENOMEM;
+	account->next = planner->accounts;
+	planner->accounts = account;
+	*ret = account;
+	return 0;
+}
+
+static int resolve_group(const char *group, gid_t *ret)
+{
+	struct group *gr;
+	uint64_t number;
+
+	if (str_to_u64(group, &number) == 0) {
+		*ret = (gid_t)number;
+		return 0;
+	}
+	errno = 0;
+	gr = getgrnam(group);
+	if (!gr)
+		return errno == 0 || errno == ENOENT || errno == ESRCH ? -ENOENT : -errno;
+	*ret = gr->gr_gid;
+	return 0;
+}
+
+static int plan_identity(struct planner *planner, struct launch_plan *plan, struct account **ret_account,
+			 struct diag *diag)
+{
+	const struct site_spec *spec = plan->spec;
+	const char *user = spec->user ? spec->user : DEFAULT_USER;
+	const char *file = spec->exec_origin.file;
+	int r = account_find(planner, user, ret_account);
+
+	if (r < 0)
+		return diag_set(diag, r == -ENOENT ? -EINVAL : r, file, 0,
+				"User=%s: no such user on this host: create it, or name another", user);
+	plan->uid = (*ret_account)->uid;
+	plan->gid = (*ret_account)->gid;
+	r = spec->group ? resolve_group(spec->group, &plan->gid) : 0;
+	if (r < 0)
+		return diag_set(diag, r == -ENOENT ? -EINVAL : r, file, 0,
+				"Group=%s: no such group on this host: create it, or name another",
+				spec->group);
+	plan->bounding = spec->capabilities;
+	plan->ambient = spec->ambient_capabilities;
+	return 0;
+}
+
+static int plan_limits(const struct planner *planner, struct launch_plan *plan)
+{
+	const struct site_spec *spec = plan->spec;
+	struct plan_limit *limits = arena_alloc(&plan->arena, (spec->n_limits + 1) * sizeof *limits);
+	bool files = false;
+
+	if (!limits)
+		return -ENOMEM;
+	for (unsigned i = 0; i < spec->n_limits; i++) {
+		const struct limit_spec *from = &spec->limits[i];
+
+		files |= from->resource == RLIMIT_NOFILE;
+		limits[i].resource = from->resource;
+		limits[i].limit.rlim_cur = from->soft == SPEC_INFINITY ? RLIM_INFINITY : from->soft;
+		limits[i].limit.rlim_max = from->hard == SPEC_INFINITY ? RLIM_INFINITY : from->hard;
+	}
+	plan->n_limits = spec->n_limits;
+	/* torpord raised its own limit for its listeners; that is not for the sites. */
+	if (!files)
+		limits[plan->n_limits++] = (struct plan_limit){RLIMIT_NOFILE, planner->host->open_files};
+	plan->limits = limits;
+	plan->write_oom_score_adj = spec->oom_score_adjust != planner->host->oom_score_adj;
+	return 0;
+}
+
+static int plan_cgroup(const struct planner *planner, struct launch_plan *plan)
+{
+	const struct site_spec *spec = plan->spec;
+	struct arena *arena = &plan->arena;
+
+	/* The suffixes keep a site called "cgroup.procs" apart from the kernel's own files. */
+	if (spec->slice) {
+		plan->slice = arena_printf(arena, "%s.slice", spec->slice);
+		plan->cgroup = arena_printf(arena, "%s.slice/%s.site", spec->slice, spec->name);
+	} else {
+		plan->cgroup = arena_printf(arena, "%s.site", spec->name);
+	}
+	if (!plan->cgroup || (spec->slice && !plan->slice))
+		return -ENOMEM;
+	return resources_compile(plan, planner->host->controllers);
+}
+
+static int plan_shared(struct planner *planner, struct launch_plan *plan)
+{
+	struct mount_list *list;
+	size_t bytes;
+	int r = mounts_compile(plan->spec, planner->host, &list, &bytes);
+
+	if (r < 0)
+		return r;
+	plan->mounts = blob_find(&planner->pool, list, bytes);
+	if (plan->mounts) {
+		free(list);
+	} else {
+		/* The list is its own key; the copy costs once a distinct list. */
+		plan->mounts = blob_add(&planner->pool, list, bytes, list, bytes);
+		if (!plan->mounts)
+			return -ENOMEM;
+	}
+	return syscalls_compile_default(&planner->pool, plan->syscalls);
+}
+
+int plan_create(struct planner *planner, struct site_spec *spec, struct launch_plan **ret, struct diag *diag)
+{
+	struct launch_plan *plan = calloc(1, sizeof *plan);
+	struct account *account;
+	int r;
+
+	if (!plan)
+		return diag_set(diag, -ENOMEM, spec->exec_origin.file, 0, "out of memory");
+	arena_init(&plan->arena);
+	plan->refs = 1;
+	plan->spec = spec;
+	r = plan_identity(planner, plan, &account, diag);
+	if (r == 0) {
+		r = plan_limits(planner, plan);
+		if (r == 0)
+			r = plan_cgroup(planner, plan);
+		if (r == 0)
+			r = environment_compile(plan, &account->data);
+		if (r == 0)
+			r = plan_shared(planner, plan);
+		if (r < 0)
+			diag_set(diag, r, spec->exec_origin.file, 0, "cannot be compiled to a launch plan: %s",
+				 strerror(-r));
+	}
+	if (r < 0) {
+		plan->spec = NULL; /* still the caller's */
+		plan_unref(plan);
+		return r;
+	}
+	*ret = plan;
+	return 0;
+}
+
+struct launch_plan *plan_ref(struct launch_plan *plan)
+{
+	plan->refs++;
+	return plan;
+}
+
+void plan_unref(struct launch_plan *plan)
+{
+	if (!plan || --plan->refs > 0)
+		return;
+	blob_unref(plan->mounts);
+	for (unsigned i = 0; i < SYSCALL_PROGRAMS; i++)
+		blob_unref(plan->syscalls[i]);
+	spec_free(plan->spec);
+	arena_finish(&plan->arena);
+	free(plan);
+}

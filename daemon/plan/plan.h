@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "arena.h"
+#include "blob.h"
+#include "host.h"
+#include "mounts.h"
+#include "spec.h"
+#include "syscalls.h"
+
+/* Everything that can be known about a start before it happens: flat, immutable, shared by the site and by
+ * starts under way. Content that several sites have in common is kept once (struct blob). */
+
+struct cgroup_write {
+	const char *file, *value; /* "memory.max", "536870912" */
+	unsigned controller;
+};
+
+/* A limit of the unit that this host cannot enforce, for status. */
+struct missing_limit {
+	const char *directive; /* "MemoryMax" */
+	unsigned controller;
+};
+
+struct plan_limit {
+	int resource; /* RLIMIT_* */
+	struct rlimit limit;
+};
+
+struct launch_plan {
+	unsigned refs; /* counted on the loop's thread only */
+	struct arena arena;
+	struct site_spec *spec; /* owned: the plan's strings are the spec's */
+
+	const char *cgroup; /* relative to torpor's own: "example.com.site" or "NAME.slice/example.com.site" */
+	const char *slice;  /* "NAME.slice", to be made first; NULL: none */
+	const struct cgroup_write *writes;   /* [n_writes] */
+	const struct missing_limit *missing; /* [n_missing] */
+	unsigned n_writes, n_missing;
+
+	const char *const *envp; /* NULL-terminated; EnvironmentFile= comes on top of it at each start */
+	uid_t uid;
+	gid_t gid;
+	uint64_t bounding, ambient;      /* bit n is capability n */
+	const struct plan_limit *limits; /* [n_limits] */
+	unsigned n_limits;
+	bool write_oom_score_adj;
+
+	struct blob *mounts;                     /* a struct mount_list */
+	struct blob *syscalls[SYSCALL_PROGRAMS]; /* arrays of struct sock_filter */
+};
+
+/* What plans are made with: facts of the host, shared content, user names looked up before. */
+struct planner {
+	const struct host *host; /* the caller's; constant */
+	struct blob_pool pool;
+	struct account *accounts; /* owned list */
+};
+
+void planner_init(struct planner *planner, const struct host *host);
+void planner_finish(struct planner *planner);
+
+/* Looks user names up anew from now on. */
+void planner_forget_accounts(struct planner *planner);
+
+/* Compiles a spec. On success the plan owns the spec, and one reference to the plan is the caller's. On failure
+ * the spec is still the caller's: -errno with *diag (-EINVAL: no such user or group, a program that cannot be
+ * named; -ENOMEM). */
+int plan_create(struct planner *planner, struct site_spec *spec, struct launch_plan **ret, struct diag *diag);
+
+struct launch_plan *plan_ref(struct launch_plan *plan);
+
+/* Gives one reference up; the last one frees the plan and its spec. NULL is fine. */
+void plan_unref(struct launch_plan *plan);
+
+/* The plan for people and golden files: one line an operation, in the order in which they happen. */
+void plan_dump(const struct launch_plan *plan, FILE *out);
