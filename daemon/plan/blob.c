@@ -24,6 +24,12 @@ static void blob_free(struct blob *blob)
 	free(blob);
 }
 
+struct blob *blob_ref(struct blob *blob)
+{
+	blob->refs++;
+	return blob;
+}
+
 struct blob *blob_add(struct blob_pool *pool, const void *key, size_t key_bytes, void *data, size_t data_bytes)
 {
 	struct blob *blob = calloc(1, sizeof *blob);
@@ -32,18 +38,19 @@ struct blob *blob_add(struct blob_pool *pool, const void *key, size_t key_bytes,
 		free(data);
 		return NULL;
 	}
-	*blob = (struct blob){.pool = pool,
-			      .refs = 1,
-			      .key_bytes = key_bytes,
-			      .data_bytes = data_bytes,
-			      .key = malloc(key_bytes ? key_bytes : 1),
-			      .data = data};
-	if (!blob->key) {
-		blob_free(blob);
-		return NULL;
+	*blob = (struct blob){
+		.pool = pool, .refs = 1, .key_bytes = key_bytes, .data = data, .data_bytes = data_bytes};
+	if (key) {
+		blob->key = malloc(key_bytes);
+		if (!blob->key) {
+			blob_free(blob);
+			return NULL;
+		}
+		memcpy(blob->key, key, key_bytes);
+		HASH_ADD_KEYPTR(hh, pool->blobs, blob->key, blob->key_bytes, blob);
+	} else {
+		HASH_ADD_KEYPTR(hh, pool->blobs, blob->data, blob->data_bytes, blob);
 	}
-	memcpy(blob->key, key, key_bytes);
-	HASH_ADD_KEYPTR(hh, pool->blobs, blob->key, blob->key_bytes, blob);
 	if (!blob->hh.tbl) {
 		blob_free(blob);
 		return NULL;

@@ -11,7 +11,7 @@ struct blob {
 	struct blob_pool *pool;
 	unsigned refs;
 	size_t key_bytes, data_bytes;
-	char *key;  /* owned: what the content was made from */
+	char *key;  /* owned: what the content was made from; NULL: the content is its own key */
 	void *data; /* owned; aligned for any type */
 };
 
@@ -22,7 +22,10 @@ struct blob_pool {
 /* The blob made from this key, with one more reference; NULL when there is none. */
 struct blob *blob_find(struct blob_pool *pool, const void *key, size_t key_bytes);
 
-/* A new blob with one reference; data is taken over (also on failure). NULL when out of memory. */
+struct blob *blob_ref(struct blob *blob);
+
+/* A new blob with one reference. key is copied; NULL makes the data its own key. data is taken over (also on
+ * failure). NULL when out of memory. */
 struct blob *blob_add(struct blob_pool *pool, const void *key, size_t key_bytes, void *data, size_t data_bytes);
 
 /* Gives one reference up. NULL is fine. */

@@ -76,7 +76,8 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 			controller_name(plan->missing[i].controller));
 	fprintf(out, "namespaces: mount pid ipc uts cgroup%s\n", spec->private_network ? " network" : "");
 	fprintf(out, "hostname: %s\n", spec->name);
-	dump_mounts(plan->mounts->data, out);
+	dump_mounts(plan->system_mounts->data, out);
+	dump_mounts(plan->unit_mounts->data, out);
 	for (unsigned i = 0; i < spec->n_listeners; i++)
 		fprintf(out, "descriptor: %u <- %s\n", spec->handover == HANDOVER_STDIN ? i : i + 3,
 			address_format(&spec->listeners[i].address, address));

@@ -195,38 +195,50 @@ static void add_unit(struct builder *b, const struct site_spec *spec, const stru
 	add(b, (struct mount_op){.kind = MOUNT_OP_READ_ONLY}, NULL, "/", NULL);
 }
 
-int mounts_compile(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
-		   size_t *ret_bytes)
+/* Joins operations and texts to one block; the builder is empty afterwards. */
+static int finish(struct builder *b, struct mount_list **ret, size_t *ret_bytes)
 {
-	struct builder b = {0};
-	struct mount_list *list = NULL;
-	size_t head, bytes;
+	size_t head = sizeof **ret + b->n_ops * sizeof b->ops[0], bytes = head + b->texts_bytes;
+	struct mount_list *list = b->error ? NULL : calloc(1, bytes);
 
-	add_system(&b, host);
-	add_proc(&b);
-	add_dev(&b);
-	add_unit(&b, spec, host);
-	head = sizeof *list + b.n_ops * sizeof b.ops[0];
-	bytes = head + b.texts_bytes;
-	if (!b.error && !(list = calloc(1, bytes)))
-		b.error = -ENOMEM;
-	if (!b.error) {
-		list->n_ops = (uint32_t)b.n_ops;
-		for (size_t i = 0; i < b.n_ops; i++) {
-			struct mount_op op = b.ops[i];
+	if (!b->error && !list)
+		b->error = -ENOMEM;
+	if (!b->error) {
+		list->n_ops = (uint32_t)b->n_ops;
+		for (size_t i = 0; i < b->n_ops; i++) {
+			struct mount_op op = b->ops[i];
 
 			op.source += op.source ? (uint32_t)head - 1 : 0;
 			op.target += op.target ? (uint32_t)head - 1 : 0;
 			op.options += op.options ? (uint32_t)head - 1 : 0;
 			list->ops[i] = op;
 		}
-		memcpy((char *)list + head, b.texts, b.texts_bytes);
+		memcpy((char *)list + head, b->texts, b->texts_bytes);
 		*ret = list;
 		*ret_bytes = bytes;
 	}
-	free(b.ops);
-	free(b.texts);
-	return b.error;
+	free(b->ops);
+	free(b->texts);
+	return b->error;
+}
+
+int mounts_compile_system(const struct host *host, struct mount_list **ret, size_t *ret_bytes)
+{
+	struct builder b = {0};
+
+	add_system(&b, host);
+	add_proc(&b);
+	add_dev(&b);
+	return finish(&b, ret, ret_bytes);
+}
+
+int mounts_compile_unit(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
+			size_t *ret_bytes)
+{
+	struct builder b = {0};
+
+	add_unit(&b, spec, host);
+	return finish(&b, ret, ret_bytes);
 }
 
 const char *mount_op_name(enum mount_op_kind kind)

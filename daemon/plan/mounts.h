@@ -50,10 +50,12 @@ static inline const char *mount_text(const struct mount_list *list, uint32_t off
 	return offset ? (const char *)list + offset : NULL;
 }
 
-/* The operations of a spec's container: root, /usr and parts of /etc read-only, /proc, /dev, /tmp, then what
- * the unit binds. One malloc block to *ret, its size to *ret_bytes. -ENOMEM, -E2BIG. */
-int mounts_compile(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
-		   size_t *ret_bytes);
+/* The operations of a container come in two lists, carried out one after the other: what all sites of the host
+ * have alike (root, /usr and parts of /etc read-only, /proc, /dev), and what the unit adds (/tmp, binds). Each
+ * is one malloc block to *ret, its size to *ret_bytes. -ENOMEM, -E2BIG. */
+int mounts_compile_system(const struct host *host, struct mount_list **ret, size_t *ret_bytes);
+int mounts_compile_unit(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
+			size_t *ret_bytes);
 
 const char *mount_op_name(enum mount_op_kind kind);
 

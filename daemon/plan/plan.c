@@ -42,6 +42,8 @@ void planner_forget_accounts(struct planner *planner)
 void planner_finish(struct planner *planner)
 {
 	planner_forget_accounts(planner);
+	blob_unref(planner->system_mounts);
+	planner->system_mounts = NULL;
 }
 
 static struct account *account_new(const char *key, uid_t uid, gid_t gid, const struct passwd *pw)
@@ -177,23 +179,38 @@ static int plan_cgroup(const struct planner *planner, struct launch_plan *plan)
 	return resources_compile(plan, planner->host->controllers);
 }
 
+/* The blob that holds this list, which is its own key; the list is taken over. */
+static struct blob *intern_list(struct planner *planner, struct mount_list *list, size_t bytes)
+{
+	struct blob *blob = blob_find(&planner->pool, list, bytes);
+
+	if (!blob)
+		return blob_add(&planner->pool, NULL, 0, list, bytes);
+	free(list);
+	return blob;
+}
+
 static int plan_shared(struct planner *planner, struct launch_plan *plan)
 {
-	struct mount_list *list;
-	size_t bytes;
-	int r = mounts_compile(plan->spec, planner->host, &list, &bytes);
+	struct mount_list *list = NULL;
+	size_t bytes = 0;
+	int r;
 
-	if (r < 0)
-		return r;
-	plan->mounts = blob_find(&planner->pool, list, bytes);
-	if (plan->mounts) {
-		free(list);
-	} else {
-		/* The list is its own key; the copy costs once a distinct list. */
-		plan->mounts = blob_add(&planner->pool, list, bytes, list, bytes);
-		if (!plan->mounts)
+	if (!planner->system_mounts) {
+		r = mounts_compile_system(planner->host, &list, &bytes);
+		if (r < 0)
+			return r;
+		planner->system_mounts = intern_list(planner, list, bytes);
+		if (!planner->system_mounts)
 			return -ENOMEM;
 	}
+	plan->system_mounts = blob_ref(planner->system_mounts);
+	r = mounts_compile_unit(plan->spec, planner->host, &list, &bytes);
+	if (r < 0)
+		return r;
+	plan->unit_mounts = intern_list(planner, list, bytes);
+	if (!plan->unit_mounts)
+		return -ENOMEM;
 	return syscalls_compile_default(&planner->pool, plan->syscalls);
 }
 
@@ -240,7 +257,8 @@ void plan_unref(struct launch_plan *plan)
 {
 	if (!plan || --plan->refs > 0)
 		return;
-	blob_unref(plan->mounts);
+	blob_unref(plan->system_mounts);
+	blob_unref(plan->unit_mounts);
 	for (unsigned i = 0; i < SYSCALL_PROGRAMS; i++)
 		blob_unref(plan->syscalls[i]);
 	spec_free(plan->spec);

@@ -52,15 +52,16 @@ struct launch_plan {
 	unsigned n_limits;
 	bool write_oom_score_adj;
 
-	struct blob *mounts;                     /* a struct mount_list */
-	struct blob *syscalls[SYSCALL_PROGRAMS]; /* arrays of struct sock_filter */
+	struct blob *system_mounts, *unit_mounts; /* each a struct mount_list */
+	struct blob *syscalls[SYSCALL_PROGRAMS];  /* arrays of struct sock_filter */
 };
 
 /* What plans are made with: facts of the host, shared content, user names looked up before. */
 struct planner {
 	const struct host *host; /* the caller's; constant */
 	struct blob_pool pool;
-	struct account *accounts; /* owned list */
+	struct blob *system_mounts; /* made at first use; one reference is the planner's */
+	struct account *accounts;   /* owned list */
 };
 
 void planner_init(struct planner *planner, const struct host *host);
