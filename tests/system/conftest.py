@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+import os
+
+import pytest
+
+from harness import BUILD, SANITIZED, TORPORD, Instance
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "timing: measures time; left out where sanitizers slow everything down")
+
+
+def pytest_collection_modifyitems(items):
+    if SANITIZED:
+        for item in items:
+            if "timing" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="times mean nothing under a sanitizer"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    setattr(item, f"report_{report.when}", report)
+    if report.failed:
+        for instance in getattr(item, "instances", []):
+            log = instance.log() or getattr(instance, "last_log", "")
+            report.sections.append((f"log of torpord {instance.number}", log[-100000:]))
+
+
+@pytest.fixture
+def new_instance(request):
+    """Makes instances that are not started yet. Those that still run at the end of a test that passed are stopped
+    and checked; all are removed, however the test ended."""
+    assert os.geteuid() == 0, "the system tests make namespaces and cgroups: run them as root"
+    assert TORPORD.exists(), f"no {TORPORD}: build first (TORPOR_BUILD is {BUILD})"
+    instances = request.node.instances = []
+
+    def make():
+        instances.append(Instance())
+        return instances[-1]
+
+    yield make
+    report = getattr(request.node, "report_call", None)
+    try:
+        if report and report.passed:
+            for instance in instances:
+                if instance.running:
+                    instance.stop()
+                else:
+                    assert instance.process is None or instance.process.returncode is not None
+    finally:
+        for instance in instances:
+            instance.last_log = instance.log()
+            instance.destroy()
+
+
+@pytest.fixture
+def torpor(new_instance):
+    """One instance, not started yet."""
+    return new_instance()
