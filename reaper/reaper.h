@@ -11,8 +11,12 @@
  * sites: an id that the caller never uses twice, a descriptor that becomes the reaper's own, copies of
  * addresses. With no site tracked it sleeps on a condition variable without a time-out: no timer, no
  * wake-up. With some tracked it scans once an interval: one sock_diag dump a socket family in use
- * (TCP over IPv4, over IPv6, unix) and one read of cpu.stat a site. */
+ * (TCP and UDP over IPv4, over IPv6, unix) and one read of cpu.stat a site. None of the functions below waits
+ * for a scan, reaper_destroy() apart. */
 
+#define REAPER_INTERVAL_MAX_US UINT64_C(86400000000) /* a day */
+
+/* What getsockname(2) says of a listener: the accepted sockets are found by it. */
 struct reaper_listener {
 	int type; /* SOCK_STREAM ... */
 	socklen_t length;
@@ -21,7 +25,7 @@ struct reaper_listener {
 
 struct reaper_site {
 	uint64_t id;
-	int cgroup_fd; /* a directory descriptor; taken over, also on failure */
+	int cgroup_fd;                           /* a directory descriptor; taken over, also on failure */
 	const struct reaper_listener *listeners; /* copied */
 	unsigned n_listeners;
 	struct idle_policy policy;
@@ -45,8 +49,9 @@ struct reaper_verdict {
 struct reaper;
 
 /* Starts the thread. notify(userdata) is called from it whenever a verdict has been queued, and must only wake
- * the caller's loop. 0 and *ret, or -errno. */
-int reaper_create(uint64_t scan_interval_us, void (*notify)(void *userdata), void *userdata, struct reaper **ret);
+ * the caller's loop. 0 and *ret, or -errno; -EINVAL for an interval of 0 or above REAPER_INTERVAL_MAX_US. */
+int reaper_create(uint64_t scan_interval_us, void (*notify)(void *userdata), void *userdata,
+		  struct reaper **ret);
 
 /* Stops and joins the thread. NULL is fine. */
 void reaper_destroy(struct reaper *reaper);
@@ -60,7 +65,8 @@ void reaper_untrack(struct reaper *reaper, uint64_t id);
 /* The site announced by sd_notify that it is busy (counts as in use until it says otherwise) or idle. */
 void reaper_announce(struct reaper *reaper, uint64_t id, bool busy);
 
-/* Takes the next queued verdict: true and *ret, or false. Given once: the site counts as in use from then on
+/* Takes the next queued verdict: true and *ret, or false (one that a later scan found untrue is gone, although
+ * notify was called for it). Given once: the site counts as in use from then on
  * (a caller that could not act on it will be told again when the times have passed anew). */
 bool reaper_next_verdict(struct reaper *reaper, struct reaper_verdict *ret);
 

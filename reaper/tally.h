@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Counts the connections of tracked listeners. The table of listeners is made anew for each scan; sockets that
+ * belong to none of them leave no trace. */
+
+struct reaper_listener;
+struct sockdiag;
+
+/* What the kernel's socket tables say of one site, summed over its listeners. */
+struct tally {
+	bool known;                /* all its tables could be read */
+	unsigned connections;      /* accepted and open */
+	unsigned waiting;          /* connections or datagrams in the listeners' queues */
+	unsigned queued;           /* connections with unread or unsent bytes */
+	uint64_t last_data_age_us; /* IDLE_NEVER: no connection that tells */
+};
+
+/* Zero-initialised is empty. Its memory is kept from scan to scan. */
+struct tally_table {
+	struct tally_listener *listeners; /* owned */
+	unsigned n_listeners, listeners_size;
+	unsigned *buckets; /* owned; index + 1 of the first listener in each; 0: none */
+	unsigned n_buckets;
+	unsigned reported; /* tables whose failure has been logged, as a bit each */
+};
+
+void tally_table_finish(struct tally_table *table);
+
+/* Forgets all listeners. */
+void tally_table_clear(struct tally_table *table);
+
+/* Counts for listener into tally, which must stay where it is until the scan is done, and starts as known and
+ * otherwise zero (tally_init). Addresses are as getsockname(2) gives them. -EAFNOSUPPORT for a kind of socket
+ * that cannot be looked at, -ENOMEM: the tally is not known. */
+int tally_table_add(struct tally_table *table, const struct reaper_listener *listener, struct tally *tally);
+
+void tally_init(struct tally *tally);
+
+/* Reads each kernel table that a listener is in, once, and adds up. A table that cannot be read makes the
+ * tallies of its listeners unknown; that is logged once until it can be read again. */
+void tally_table_scan(struct tally_table *table, struct sockdiag *diag);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "watched.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cgroup.h"
+#include "fd.h"
+
+uint64_t watched_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+struct watched *watched_create(const struct reaper_site *from)
+{
+	struct watched *site = calloc(1, sizeof *site);
+
+	if (!site)
+		return NULL;
+	site->references = 1;
+	site->id = from->id;
+	site->policy = from->policy;
+	site->n_listeners = from->n_listeners;
+	if (from->n_listeners > 0) {
+		site->listeners = reallocarray(NULL, from->n_listeners, sizeof *site->listeners);
+		if (!site->listeners) {
+			free(site);
+			return NULL;
+		}
+		memcpy(site->listeners, from->listeners, from->n_listeners * sizeof *site->listeners);
+	}
+	site->cgroup_fd = from->cgroup_fd;
+	idle_state_touch(&site->state, watched_now_ns());
+	return site;
+}
+
+void watched_release(struct watched *site)
+{
+	if (!site || --site->references > 0)
+		return;
+	fd_close(site->cgroup_fd);
+	free(site->listeners);
+	free(site);
+}
+
+static void fill_sample(struct watched *site)
+{
+	struct idle_sample sample = {
+		.sockets_known = site->tally.known,
+		.connections = site->tally.connections,
+		.waiting = site->tally.waiting,
+		.queued = site->tally.queued,
+		.last_data_age_us = site->tally.last_data_age_us,
+	};
+
+	sample.cpu_known = cgroup_cpu_usage_us(site->cgroup_fd, &sample.cpu_usage_us) == 0;
+	/* After all figures were taken: the error of the time is one towards use. */
+	sample.now_ns = watched_now_ns();
+	site->sample = sample;
+}
+
+void watched_look(struct watched *const *sites, size_t n, struct tally_table *table, struct sockdiag *diag)
+{
+	tally_table_clear(table);
+	for (size_t i = 0; i < n; i++) {
+		tally_init(&sites[i]->tally);
+		for (unsigned k = 0; k < sites[i]->n_listeners; k++)
+			tally_table_add(table, &sites[i]->listeners[k], &sites[i]->tally);
+	}
+	tally_table_scan(table, diag);
+	for (size_t i = 0; i < n; i++)
+		fill_sample(sites[i]);
+}
