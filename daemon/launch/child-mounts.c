@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
+#include <stddef.h>
+
+#include "child.h"
+#include "rawcall.h"
+
+/* The mount operations of a launch plan. Every target is found by openat2(2) within the new root and mounted on
+ * by descriptor: whatever a tenant put there, or swaps meanwhile, a mount cannot land outside. */
+
+#define MNT_DETACH_FLAG 2 /* MNT_DETACH; <sys/mount.h> does not go together with <linux/mount.h> */
+#define MS_REC_PRIVATE  (0x4000 | 0x40000)
+
+static void close_fd(long fd)
+{
+	if (fd >= 0)
+		RAWCALL(SYS_close, fd);
+}
+
+/* An O_PATH descriptor of a path inside the root; links are followed within the root. */
+static long find_target(const struct child_context *c, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+
+	return RAWCALL(SYS_openat2, c->root_fd, path, &how, sizeof how);
+}
+
+static int set_attributes(long fd, unsigned flags, uint64_t set, uint64_t clear)
+{
+	struct mount_attr attr = {.attr_set = set, .attr_clr = clear};
+
+	return (int)RAWCALL(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attr, sizeof attr);
+}
+
+static int is_directory(long fd)
+{
+	struct statx stx;
+	long r = RAWCALL(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &stx);
+
+	return r < 0 ? (int)r : (stx.stx_mode & S_IFMT) == S_IFDIR;
+}
+
+/* Makes path, a folder or an empty file, with its parents; no link is followed on the way. Returns an O_PATH
+ * descriptor of it. */
+static long make_target(const struct child_context *c, const char *path, bool directory, mode_t mode)
+{
+	char name[256];
+	long fd = RAWCALL(SYS_openat, c->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), next, r;
+
+	while (fd >= 0) {
+		size_t n = 0;
+
+		while (*path == '/')
+			path++;
+		while (*path && *path != '/' && n < sizeof name - 1)
+			name[n++] = *path++;
+		name[n] = '\0';
+		if (n == 0)
+			return fd;
+		if (*path || directory) {
+			r = RAWCALL(SYS_mkdirat, fd, name, *path ? 0755 : mode);
+		} else {
+			r = RAWCALL(SYS_openat, fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+			close_fd(r);
+		}
+		next = r < 0 && r != -EEXIST && r != -EROFS
+			       ? r
+			       : RAWCALL(SYS_openat, fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		close_fd(fd);
+		fd = next;
+	}
+	return fd;
+}
+
+static int attach(long mount_fd, long target_fd)
+{
+	return (int)RAWCALL(SYS_move_mount, mount_fd, "", target_fd, "",
+			    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+/* Mounts mount_fd at path, making the mount point where it is missing. */
+static int attach_at(struct child_context *c, long mount_fd, const char *path, bool directory)
+{
+	long target = find_target(c, path);
+	int r;
+
+	if (target == -ENOENT)
+		target = make_target(c, path, directory, 0755);
+	if (target < 0)
+		return (int)target;
+	r = attach(mount_fd, target);
+	close_fd(target);
+	return r;
+}
+
+/* The mount attributes and superblock parameters of "mode=0755,size=10%,ro". */
+static long configure(long fs, const char *options, uint64_t *attributes)
+{
+	static const struct {
+		const char *name;
+		uint64_t attribute;
+	} flags[] = {{"ro", MOUNT_ATTR_RDONLY},
+		     {"rw", 0},
+		     {"nosuid", MOUNT_ATTR_NOSUID},
+		     {"nodev", MOUNT_ATTR_NODEV},
+		     {"noexec", MOUNT_ATTR_NOEXEC}};
+	char word[128];
+	long r = 0;
+
+	while (r >= 0 && options && *options) {
+		size_t n = 0, equals = 0;
+		bool known = false;
+
+		for (; *options && *options != ','; options++) {
+			if (n == sizeof word - 1)
+				return -E2BIG;
+			if (*options == '=' && !equals)
+				equals = n;
+			word[n++] = *options;
+		}
+		word[n] = '\0';
+		options += *options == ',';
+		for (size_t i = 0; !equals && i < sizeof flags / sizeof flags[0]; i++) {
+			size_t k = 0;
+
+			while (word[k] && word[k] == flags[i].name[k])
+				k++;
+			if (word[k] == flags[i].name[k]) {
+				*attributes |= flags[i].attribute;
+				known = true;
+			}
+		}
+		if (equals) {
+			word[equals] = '\0';
+			r = RAWCALL(SYS_fsconfig, fs, FSCONFIG_SET_STRING, word, word + equals + 1, 0);
+		} else if (n > 0 && !known) {
+			r = RAWCALL(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, word, NULL, 0);
+		}
+	}
+	return r;
+}
+
+/* A new file system that is mounted nowhere yet. */
+static long new_filesystem(const char *type, const char *options, uint64_t attributes)
+{
+	long fs = RAWCALL(SYS_fsopen, type, FSOPEN_CLOEXEC), r;
+
+	if (fs < 0)
+		return fs;
+	r = configure(fs, options, &attributes);
+	if (r >= 0)
+		r = RAWCALL(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	if (r >= 0)
+		r = RAWCALL(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attributes);
+	close_fd(fs);
+	return r;
+}
+
+static uint64_t attributes_of(const struct mount_op *op)
+{
+	return MOUNT_ATTR_NOSUID | (op->flags & MOUNT_OP_DEVICES ? 0 : MOUNT_ATTR_NODEV) |
+	       (op->flags & MOUNT_OP_NOEXEC ? MOUNT_ATTR_NOEXEC : 0) |
+	       (op->flags & MOUNT_OP_RDONLY ? MOUNT_ATTR_RDONLY : 0);
+}
+
+static int run_bind(struct child_context *c, const struct mount_op *op, const char *source, const char *target)
+{
+	unsigned recursive = op->flags & MOUNT_OP_RECURSIVE ? AT_RECURSIVE : 0;
+	long fd = RAWCALL(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+	int r;
+
+	if (fd < 0) {
+		c->detail = source;
+		return (int)fd;
+	}
+	r = set_attributes(fd, recursive, attributes_of(op), 0);
+	if (r == 0)
+		r = is_directory(fd);
+	if (r >= 0)
+		r = attach_at(c, fd, target, r);
+	close_fd(fd);
+	return r;
+}
+
+static int run_filesystem(struct child_context *c, const struct mount_op *op, const char *type,
+			  const char *target, const char *options)
+{
+	long fd = new_filesystem(type, options, attributes_of(op));
+	int r = fd < 0 ? (int)fd : attach_at(c, fd, target, true);
+
+	close_fd(fd);
+	return r;
+}
+
+/* Folders are covered by an empty read-only file system, files by the host's null device. */
+static int run_mask(long target)
+{
+	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+	int directory = is_directory(target), r;
+	long fd;
+
+	if (directory < 0)
+		return directory;
+	if (directory)
+		fd = new_filesystem("tmpfs", "mode=0555,size=4k,nr_inodes=2", sealed | MOUNT_ATTR_NODEV);
+	else
+		fd = RAWCALL(SYS_open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0)
+		return (int)fd;
+	r = directory ? 0 : set_attributes(fd, 0, sealed, 0);
+	if (r == 0)
+		r = attach(fd, target);
+	close_fd(fd);
+	return r;
+}
+
+static int run_rebind(long target)
+{
+	long fd = RAWCALL(SYS_open_tree, target, "",
+			  AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	int r;
+
+	if (fd < 0)
+		return (int)fd;
+	r = set_attributes(fd, AT_RECURSIVE,
+			   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0);
+	if (r == 0)
+		r = attach(fd, target);
+	close_fd(fd);
+	return r;
+}
+
+/* Operations on what is there already. */
+static int run_on_target(struct child_context *c, const struct mount_op *op, const char *path)
+{
+	long target = find_target(c, path);
+	int r = 0;
+
+	if (target < 0)
+		return (int)target;
+	switch (op->kind) {
+	case MOUNT_OP_MASK:
+		r = run_mask(target);
+		break;
+	case MOUNT_OP_REBIND_READ_ONLY:
+		r = run_rebind(target);
+		break;
+	case MOUNT_OP_READ_ONLY:
+		r = set_attributes(target, 0, MOUNT_ATTR_RDONLY, 0);
+		break;
+	case MOUNT_OP_WRITABLE:
+		r = set_attributes(target, 0, 0, MOUNT_ATTR_RDONLY);
+		break;
+	default: /* MOUNT_OP_SEAL */
+		r = set_attributes(target, AT_RECURSIVE,
+				   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0);
+	}
+	close_fd(target);
+	return r;
+}
+
+static int run_op(struct child_context *c, const struct mount_list *list, const struct mount_op *op)
+{
+	const char *source = mount_text(list, op->source), *target = mount_text(list, op->target);
+	long fd;
+
+	/* Paths of an operation are absolute, and relative to the root here. */
+	switch (op->kind) {
+	case MOUNT_OP_DIRECTORY:
+		fd = make_target(c, target, true, op->mode);
+		close_fd(fd);
+		return fd < 0 ? (int)fd : 0;
+	case MOUNT_OP_SYMLINK:
+		return (int)RAWCALL(SYS_symlinkat, source, c->root_fd, target + 1);
+	case MOUNT_OP_DEVICE:
+		return (int)RAWCALL(SYS_mknodat, c->root_fd, target + 1, S_IFCHR | op->mode, op->device);
+	case MOUNT_OP_BIND:
+		return run_bind(c, op, source, target);
+	case MOUNT_OP_FILESYSTEM:
+		return run_filesystem(c, op, source, target, mount_text(list, op->options));
+	default:
+		return run_on_target(c, op, target);
+	}
+}
+
+int child_mount(struct child_context *c, const struct mount_list *list)
+{
+	for (uint32_t i = 0; i < list->n_ops; i++) {
+		const struct mount_op *op = &list->ops[i];
+		int r;
+
+		c->detail = mount_text(list, op->target);
+		r = run_op(c, list, op);
+		if (r < 0 && !(r == -ENOENT && op->flags & MOUNT_OP_OPTIONAL))
+			return r;
+	}
+	return 0;
+}
+
+int child_mount_root(struct child_context *c)
+{
+	/* Nothing that is mounted here may show on the host. */
+	long r = RAWCALL(SYS_mount, NULL, "/", NULL, MS_REC_PRIVATE, NULL);
+
+	RAWCALL(SYS_umask, 0);
+	if (r < 0)
+		return (int)r;
+	r = new_filesystem("tmpfs", "mode=0755,size=1m,nr_inodes=4k", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (r < 0)
+		return (int)r;
+	c->root_fd = (int)r;
+	return (int)RAWCALL(SYS_move_mount, r, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+int child_pivot_root(struct child_context *c)
+{
+	long r = RAWCALL(SYS_fchdir, c->root_fd);
+
+	if (r == 0)
+		r = RAWCALL(SYS_pivot_root, ".", ".");
+	/* The old root now lies on top of the new one at ".". */
+	if (r == 0)
+		r = RAWCALL(SYS_umount2, ".", MNT_DETACH_FLAG);
+	if (r == 0)
+		r = RAWCALL(SYS_chdir, "/");
+	return (int)r;
+}

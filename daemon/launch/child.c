@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "child.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <signal.h>
+#include <stddef.h>
+
+#include "environment.h"
+#include "rawcall.h"
+
+#define HOSTNAME_BYTES_MAX 64 /* the kernel's __NEW_UTS_LEN */
+
+static size_t length(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n])
+		n++;
+	return n;
+}
+
+/* A session of its own: no controlling terminal to push keystrokes into. */
+static int step_session(struct child_context *c)
+{
+	(void)c;
+	return (int)RAWCALL(SYS_setsid);
+}
+
+/* While still root: root's key quota counts, not the one of a user that many sites share. */
+static int step_keyring(struct child_context *c)
+{
+	long r = RAWCALL(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+
+	(void)c;
+	return r < 0 && r != -ENOSYS ? (int)r : 0;
+}
+
+static int step_network(struct child_context *c)
+{
+	return c->network_fd < 0 ? 0 : (int)RAWCALL(SYS_setns, c->network_fd, CLONE_NEWNET);
+}
+
+static int step_hostname(struct child_context *c)
+{
+	size_t n = length(c->plan->spec->name);
+
+	return (int)RAWCALL(SYS_sethostname, c->plan->spec->name,
+			    n < HOSTNAME_BYTES_MAX ? n : HOSTNAME_BYTES_MAX);
+}
+
+static int step_oom_score(struct child_context *c)
+{
+	int value = c->plan->spec->oom_score_adjust;
+	unsigned rest = value < 0 ? (unsigned)-value : (unsigned)value;
+	char text[8], *at = text + sizeof text;
+	long fd, r;
+
+	if (!c->plan->write_oom_score_adj)
+		return 0;
+	do {
+		*--at = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	if (value < 0)
+		*--at = '-';
+	fd = RAWCALL(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return (int)fd;
+	r = RAWCALL(SYS_write, fd, at, text + sizeof text - at);
+	RAWCALL(SYS_close, fd);
+	return r < 0 ? (int)r : 0;
+}
+
+static int step_priority(struct child_context *c)
+{
+	int nice = c->plan->spec->nice;
+
+	return nice ? (int)RAWCALL(SYS_setpriority, PRIO_PROCESS, 0, nice) : 0;
+}
+
+static int step_limits(struct child_context *c)
+{
+	for (unsigned i = 0; i < c->plan->n_limits; i++) {
+		const struct plan_limit *l = &c->plan->limits[i];
+		long r = RAWCALL(SYS_prlimit64, 0, l->resource, &l->limit, NULL);
+
+		if (r < 0)
+			return (int)r;
+	}
+	return 0;
+}
+
+static int step_mounts(struct child_context *c)
+{
+	return child_mount(c, c->plan->system_mounts->data);
+}
+
+static int step_unit_mounts(struct child_context *c)
+{
+	return child_mount(c, c->plan->unit_mounts->data);
+}
+
+/* The program's descriptors are 0 to 2 and its listeners from 3 (or 0); all else is closed. Sources lie above
+ * CHILD_FD_BASE, so that no dup2 hits one that is still needed. */
+static int step_descriptors(struct child_context *c)
+{
+	bool inetd = c->plan->spec->handover == HANDOVER_STDIN;
+	unsigned n = inetd ? 0 : c->plan->spec->n_listeners;
+	const int stdio[] = {inetd ? c->listener_fds[0] : c->stdin_fd, c->stdout_fd, c->stderr_fd};
+	long r = 0;
+
+	for (unsigned i = 0; r >= 0 && i < 3; i++)
+		r = RAWCALL(SYS_dup3, stdio[i], i, 0);
+	for (unsigned i = 0; r >= 0 && i < n; i++)
+		r = RAWCALL(SYS_dup3, c->listener_fds[i], 3 + i, 0);
+	if (r >= 0)
+		r = RAWCALL(SYS_close_range, 3 + n, ~0U, 0);
+	return r < 0 ? (int)r : 0;
+}
+
+static int step_groups(struct child_context *c)
+{
+	long r = RAWCALL(SYS_setgroups, 0, NULL);
+
+	if (r == 0)
+		r = RAWCALL(SYS_setresgid, c->plan->gid, c->plan->gid, c->plan->gid);
+	return (int)r;
+}
+
+static int step_bounding_set(struct child_context *c)
+{
+	for (int cap = 0; cap < 64; cap++) {
+		long r;
+
+		if (c->plan->bounding & (1ULL << cap))
+			continue;
+		r = RAWCALL(SYS_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
+		if (r == -EINVAL)
+			break; /* past the kernel's last capability */
+		if (r < 0)
+			return (int)r;
+	}
+	return c->plan->ambient ? (int)RAWCALL(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0) : 0;
+}
+
+/* The raw call changes this process alone; glibc's would try to change all threads of the daemon. */
+static int step_user(struct child_context *c)
+{
+	return (int)RAWCALL(SYS_setresuid, c->plan->uid, c->plan->uid, c->plan->uid);
+}
+
+static int step_capabilities(struct child_context *c)
+{
+	uint32_t low = (uint32_t)c->plan->ambient, high = (uint32_t)(c->plan->ambient >> 32);
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{low, low, low}, {high, high, high}};
+	long r = RAWCALL(SYS_capset, &header, data);
+
+	for (int cap = 0; r >= 0 && cap < 64; cap++)
+		if (c->plan->ambient & (1ULL << cap))
+			r = RAWCALL(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+	return r < 0 ? (int)r : 0;
+}
+
+/* As the user: a folder that only root may enter is an error. */
+static int step_working_directory(struct child_context *c)
+{
+	const char *path = c->plan->spec->working_directory;
+	long r = RAWCALL(SYS_chdir, path ? path : "/");
+
+	c->detail = path;
+	if (r == -ENOENT && c->plan->spec->working_directory_optional)
+		r = 0;
+	RAWCALL(SYS_umask, c->plan->spec->umask);
+	return (int)r;
+}
+
+static int step_no_new_privileges(struct child_context *c)
+{
+	(void)c;
+	return (int)RAWCALL(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static int step_syscalls(struct child_context *c)
+{
+	for (unsigned i = 0; i < SYSCALL_PROGRAMS; i++) {
+		const struct blob *blob = c->plan->syscalls[i];
+		struct sock_fprog program = {
+			.len = (unsigned short)(blob->data_bytes / sizeof(struct sock_filter)),
+			.filter = blob->data,
+		};
+		long r = RAWCALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+
+		if (r < 0)
+			return (int)r;
+	}
+	return 0;
+}
+
+/* Handlers are gone already (CLONE_CLEAR_SIGHAND); SIGPIPE, which the daemon ignores, and the blocked mask of
+ * the launcher thread would survive execve(2). */
+static int step_signals(struct child_context *c)
+{
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} action = {.handler = SIG_DFL};
+	uint64_t none = 0;
+	long r = RAWCALL(SYS_rt_sigaction, SIGPIPE, &action, NULL, sizeof none);
+
+	(void)c;
+	if (r == 0)
+		r = RAWCALL(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
+	return (int)r;
+}
+
+/* Returns only when no candidate could be executed. */
+static int step_exec(struct child_context *c)
+{
+	const char *const *argv = c->plan->spec->exec_start;
+	const char *file = argv[0];
+	long r, refused = 0;
+	char path[4096];
+
+	c->detail = file;
+	for (const char *at = file; *at; at++)
+		if (*at == '/')
+			return (int)RAWCALL(SYS_execve, file, argv, c->envp);
+	for (const char *const *folder = environment_search_path; *folder; folder++) {
+		size_t n = 0;
+
+		for (const char *from = *folder; *from; from++)
+			path[n++] = *from;
+		for (const char *from = file; *from && n < sizeof path - 1; from++)
+			path[n++] = *from;
+		path[n] = '\0';
+		r = RAWCALL(SYS_execve, path, argv, c->envp);
+		if (r != -ENOENT)
+			refused = r;
+	}
+	return refused ? (int)refused : -ENOENT;
+}
+
+/* The whole of what happens, in this order. What needs the host's root or its /proc comes before pivot-root;
+ * what needs a privilege before it is dropped; the system call filter last, as it need not allow any of this.
+ */
+static const struct {
+	enum launch_step step;
+	int (*run)(struct child_context *c);
+} steps[] = {
+	{STEP_SESSION, step_session},
+	{STEP_KEYRING, step_keyring},
+	{STEP_NETWORK, step_network},
+	{STEP_HOSTNAME, step_hostname},
+	{STEP_OOM_SCORE, step_oom_score},
+	{STEP_PRIORITY, step_priority},
+	{STEP_LIMITS, step_limits},
+	{STEP_ROOT, child_mount_root},
+	{STEP_MOUNTS, step_mounts},
+	{STEP_UNIT_MOUNTS, step_unit_mounts},
+	{STEP_PIVOT_ROOT, child_pivot_root},
+	{STEP_DESCRIPTORS, step_descriptors},
+	{STEP_GROUPS, step_groups},
+	{STEP_BOUNDING_SET, step_bounding_set},
+	{STEP_USER, step_user},
+	{STEP_CAPABILITIES, step_capabilities},
+	{STEP_WORKING_DIRECTORY, step_working_directory},
+	{STEP_NO_NEW_PRIVILEGES, step_no_new_privileges},
+	{STEP_SYSCALLS, step_syscalls},
+	{STEP_SIGNALS, step_signals},
+	{STEP_EXEC, step_exec},
+};
+
+void child_main(void *context)
+{
+	struct child_context *c = context;
+
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		int r;
+
+		c->detail = NULL;
+		r = steps[i].run(c);
+		if (r < 0) {
+			c->step = steps[i].step;
+			c->error = -r;
+			break;
+		}
+	}
+	for (;;)
+		syscall(SYS_exit_group, 127);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "plan.h"
+#include "step.h"
+
+/* The child between clone3(2) and execve(2). It shares the daemon's memory (CLONE_VM | CLONE_VFORK: nothing is
+ * copied, however many sites the daemon holds) while the launcher thread that made it sleeps, so it runs one
+ * ordered array of steps with raw system calls only: no malloc, no stdio, no lock, no change of memory outside
+ * its context and its own stack. It has its own descriptor table, a small one: see launcher.c. */
+
+/* Descriptors below this are the program's; the child's sources all lie above. */
+#define CHILD_FD_BASE 256
+
+struct child_context {
+	const struct launch_plan *plan;
+	char *const *envp;
+	const int *listener_fds; /* [plan->spec->n_listeners], each at least CHILD_FD_BASE, as the next three */
+	int stdin_fd, stdout_fd, stderr_fd;
+	int network_fd; /* a network namespace to enter; negative: stay in the launcher's fresh one */
+
+	int root_fd; /* the child's own */
+
+	/* What the launcher reads when the child is gone. */
+	int error;             /* errno of the failed step; 0: execve has happened */
+	enum launch_step step; /* which */
+	const char *detail;    /* what it was about: a mount's target, a path; or NULL */
+};
+
+/* Runs every step. Does not return: it becomes the program, or exits with the context's error set. Suits
+ * clone3_vfork(). */
+void child_main(void *context) __attribute__((noreturn));
+
+/* Carries a list of mount operations out below context->root_fd (child-mounts.c). 0 or -errno, with
+ * context->detail set. */
+int child_mount(struct child_context *context, const struct mount_list *list);
+
+/* Makes the container's root: an empty tmpfs over the namespace's own root. */
+int child_mount_root(struct child_context *context);
+int child_pivot_root(struct child_context *context);

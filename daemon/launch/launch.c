@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "child.h"
+#include "cleanup.h"
+#include "clone.h"
+#include "envfile.h"
+#include "str.h"
+
+#define CHILD_STACK_BYTES (64 * 1024)
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+int launch_thread_init(struct launch_thread *thread, const char *cgroup_path)
+{
+	*thread = (struct launch_thread){.self_fd = -EBADF,
+					 .cgroup_fd = -EBADF,
+					 .null_fd = -EBADF,
+					 .host_network_fd = -EBADF,
+					 .stack = MAP_FAILED,
+					 .stack_bytes = CHILD_STACK_BYTES};
+	/* Copies 0 to 2 only: the rest is what is being left out. */
+	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+		return -errno;
+	thread->self_fd = pidfd_open(getpid(), 0);
+	thread->cgroup_fd = open(cgroup_path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	thread->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	thread->host_network_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (thread->self_fd < 0 || thread->cgroup_fd < 0 || thread->null_fd < 0 || thread->host_network_fd < 0)
+		return -errno;
+	thread->stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (thread->stack == MAP_FAILED)
+		return -errno;
+	/* The lowest page is a guard. */
+	if (mprotect(thread->stack, 4096, PROT_NONE) < 0)
+		return -errno;
+	return 0;
+}
+
+void launch_thread_finish(struct launch_thread *thread)
+{
+	fd_close(thread->self_fd);
+	fd_close(thread->cgroup_fd);
+	fd_close(thread->null_fd);
+	fd_close(thread->host_network_fd);
+	if (thread->stack != MAP_FAILED)
+		munmap(thread->stack, thread->stack_bytes);
+}
+
+int launch_prepare_network(struct launch_thread *thread)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	autoclose int fd = -EBADF;
+
+	if (thread->fresh_network)
+		return 0;
+	if (unshare(CLONE_NEWNET) < 0)
+		return -errno;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		return -errno;
+	thread->fresh_network = true;
+	return 0;
+}
+
+static int fail(struct launch_job *job, enum launch_step step, int error, const char *detail)
+{
+	job->step = step;
+	job->error = -error;
+	strncpy(job->detail, detail ? detail : "", sizeof job->detail - 1);
+	return error;
+}
+
+/* Moves a descriptor above the range that the program will see; the lower one is closed. */
+static int move_high(int fd)
+{
+	int high = fd < 0 ? -errno : fcntl(fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+
+	if (fd >= 0) {
+		high = high < 0 ? -errno : high;
+		fd_close(fd);
+	}
+	return high;
+}
+
+static int open_file(const struct output_spec *output)
+{
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
+	int fd;
+
+	if (output->kind == OUTPUT_APPEND)
+		flags |= O_APPEND;
+	if (output->kind == OUTPUT_TRUNCATE)
+		flags |= O_TRUNC;
+	fd = open(output->path, flags, 0640);
+	/* Opened so that a pipe without a reader is an error and not a wait; the program gets it blocking. */
+	if (fd >= 0)
+		(void)fcntl(fd, F_SETFL, flags & O_APPEND);
+	return fd;
+}
+
+/* stdout or stderr as the unit says. Without a journal on this host its output goes nowhere, as systemd does.
+ */
+static int open_output(const struct launch_thread *thread, const struct launch_plan *plan,
+		       const struct output_spec *output, int priority, int inherited)
+{
+	int fd;
+
+	switch (output->kind) {
+	case OUTPUT_JOURNAL:
+		fd = sd_journal_stream_fd(plan->spec->syslog_identifier, priority, 1);
+		if (fd == -ENOENT || fd == -ECONNREFUSED)
+			return fcntl(thread->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+		if (fd < 0)
+			errno = -fd;
+		return move_high(fd);
+	case OUTPUT_NULL:
+		return fcntl(thread->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+	case OUTPUT_INHERIT:
+		return fcntl(inherited, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+	default:
+		return move_high(open_file(output));
+	}
+}
+
+static int open_outputs(const struct launch_thread *thread, struct launch_job *job, int *out_fd, int *err_fd)
+{
+	const struct site_spec *spec = job->plan->spec;
+	const struct output_spec *out = &spec->standard_output, *err = &spec->standard_error;
+
+	*out_fd = open_output(thread, job->plan, out, LOG_INFO, STDOUT_FILENO);
+	if (*out_fd < 0)
+		return fail(job, STEP_OUTPUT, -errno, out->path);
+	*err_fd = open_output(thread, job->plan, err, LOG_INFO, *out_fd);
+	if (*err_fd < 0)
+		return fail(job, STEP_OUTPUT, -errno, err->path);
+	return 0;
+}
+
+/* Copies of the daemon's listeners into this thread's table. */
+static int fetch_listeners(const struct launch_thread *thread, struct launch_job *job, int *fds)
+{
+	for (unsigned i = 0; i < job->plan->spec->n_listeners; i++) {
+		fds[i] = move_high(pidfd_getfd(thread->self_fd, job->listener_fds[i], 0));
+		if (fds[i] < 0)
+			return fail(job, STEP_LISTENERS, fds[i], NULL);
+	}
+	return 0;
+}
+
+static int make_cgroup(const struct launch_thread *thread, struct launch_job *job, int *ret_fd)
+{
+	const struct launch_plan *plan = job->plan;
+
+	if (plan->slice && mkdirat(thread->cgroup_fd, plan->slice, 0755) < 0 && errno != EEXIST)
+		return fail(job, STEP_CGROUP, -errno, plan->slice);
+	*ret_fd = cgroup_create(thread->cgroup_fd, plan->cgroup);
+	if (*ret_fd < 0)
+		return fail(job, STEP_CGROUP, *ret_fd, plan->cgroup);
+	for (unsigned i = 0; i < plan->n_writes; i++) {
+		int r = fd_write_attribute(*ret_fd, plan->writes[i].file, plan->writes[i].value);
+
+		if (r < 0)
+			return fail(job, STEP_RESOURCES, r, plan->writes[i].file);
+	}
+	return 0;
+}
+
+static int clone_child(struct launch_thread *thread, struct launch_job *job, struct child_context *context,
+		       int cgroup_fd)
+{
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | CLONE_NEWNS |
+			 CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
+		.exit_signal = SIGCHLD,
+		.stack = (uint64_t)(uintptr_t)thread->stack,
+		.stack_size = thread->stack_bytes,
+		.cgroup = (uint64_t)cgroup_fd,
+	};
+	long pid;
+
+	job->cloned_ns = now_ns();
+	pid = clone3_call(&args, child_main, context);
+	if (pid < 0)
+		return fail(job, STEP_CLONE, (int)pid, NULL);
+	if (context->error) {
+		(void)waitpid((pid_t)pid, NULL, __WALL);
+		return fail(job, context->step, -context->error, context->detail);
+	}
+	job->pid = (pid_t)pid;
+	return 0;
+}
+
+/* All but the descriptors, which launch_run() closes. */
+static int launch(struct launch_thread *thread, struct launch_job *job, struct child_context *context,
+		  int *cgroup_fd, int *listener_fds)
+{
+	const struct site_spec *spec = job->plan->spec;
+	int r = make_cgroup(thread, job, cgroup_fd);
+
+	if (r == 0)
+		r = open_outputs(thread, job, &context->stdout_fd, &context->stderr_fd);
+	if (r == 0)
+		r = fetch_listeners(thread, job, listener_fds);
+	if (r == 0) {
+		context->stdin_fd = fcntl(thread->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+		if (context->stdin_fd < 0)
+			r = fail(job, STEP_OUTPUT, -errno, "/dev/null");
+	}
+	if (r == 0 && spec->private_network) {
+		r = launch_prepare_network(thread);
+		if (r < 0)
+			fail(job, STEP_NETWORK_NAMESPACE, r, NULL);
+	}
+	if (r < 0)
+		return r;
+	if (spec->private_network)
+		thread->fresh_network = false; /* this one is taken, whatever becomes of the child */
+	else
+		context->network_fd = thread->host_network_fd;
+	return clone_child(thread, job, context, *cgroup_fd);
+}
+
+void launch_run(struct launch_thread *thread, struct launch_job *job)
+{
+	int listener_fds[SPEC_LISTENERS_MAX];
+	autoclose int cgroup_fd = -EBADF;
+	autofree char **envp = NULL;
+	struct child_context context = {.plan = job->plan,
+					.envp = (char *const *)job->plan->envp,
+					.listener_fds = listener_fds,
+					.stdin_fd = -EBADF,
+					.stdout_fd = -EBADF,
+					.stderr_fd = -EBADF,
+					.network_fd = -EBADF};
+	const char *file = NULL;
+	int r = 0;
+
+	job->begun_ns = now_ns();
+	for (unsigned i = 0; i < SPEC_LISTENERS_MAX; i++)
+		listener_fds[i] = -EBADF;
+	if (job->plan->spec->environment_files) {
+		r = envfile_read_all(job->plan->envp, job->plan->spec->environment_files, &envp, &file);
+		if (r < 0)
+			fail(job, STEP_ENVIRONMENT_FILE, r, file);
+		context.envp = envp;
+	}
+	if (r == 0)
+		r = launch(thread, job, &context, &cgroup_fd, listener_fds);
+	job->done_ns = now_ns();
+	fd_close(context.stdin_fd);
+	fd_close(context.stdout_fd);
+	fd_close(context.stderr_fd);
+	for (unsigned i = 0; i < job->plan->spec->n_listeners; i++)
+		fd_close(listener_fds[i]);
+	if (r < 0 && cgroup_fd >= 0)
+		(void)cgroup_remove(thread->cgroup_fd, job->plan->cgroup);
+}
+
+const char *launch_job_error(const struct launch_job *job, char *buf, size_t size)
+{
+	const struct origin *origin = &job->plan->spec->exec_origin;
+	int n = snprintf(buf, size, "failed at step %s: %s%s%s", launch_step_name(job->step), job->detail,
+			 *job->detail ? ": " : "", strerror(job->error));
+
+	if (job->step == STEP_EXEC && origin->file && n > 0 && (size_t)n < size)
+		snprintf(buf + n, size - (size_t)n, " (ExecStart= in %s:%u)", origin->file, origin->line);
+	return buf;
+}

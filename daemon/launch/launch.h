@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stddef.h>
+
+#include "launcher.h"
+
+/* What one launcher thread keeps from start to start. Descriptors are of the thread's own table. */
+struct launch_thread {
+	int self_fd;         /* pidfd of the daemon, to fetch listeners from its table */
+	int cgroup_fd;       /* torpor's cgroup */
+	int null_fd;         /* /dev/null, open for both ways */
+	int host_network_fd; /* for PrivateNetwork=no */
+	bool fresh_network;  /* the thread sits in a network namespace that nobody has used */
+	void *stack;         /* for children */
+	size_t stack_bytes;
+};
+
+/* Gives the calling thread its own descriptor table and prepares it. -errno. */
+int launch_thread_init(struct launch_thread *thread, const char *cgroup_path);
+void launch_thread_finish(struct launch_thread *thread);
+
+/* Makes the next container's network namespace, unless there is one. -errno. */
+int launch_prepare_network(struct launch_thread *thread);
+
+/* Carries one job out and fills in its result. A start that fails leaves no process and no cgroup. */
+void launch_run(struct launch_thread *thread, struct launch_job *job);

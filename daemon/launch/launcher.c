@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launcher.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "launch.h"
+#include "log.h"
+
+struct queue {
+	struct launch_job *first, **last;
+};
+
+struct worker {
+	struct launcher *launcher;
+	pthread_t thread;
+	int error; /* of its preparation; read after `ready` */
+};
+
+struct launcher {
+	char *cgroup_path; /* owned */
+	void (*notify)(void *userdata);
+	void *userdata;
+
+	pthread_mutex_t mutex; /* guards what follows */
+	pthread_cond_t changed;
+	struct queue waiting, done;
+	unsigned ready; /* threads that have prepared themselves, or failed to */
+	bool stopping;
+
+	unsigned n_workers;
+	struct worker workers[];
+};
+
+static void queue_push(struct queue *queue, struct launch_job *job)
+{
+	job->next = NULL;
+	*queue->last = job;
+	queue->last = &job->next;
+}
+
+static struct launch_job *queue_pop(struct queue *queue)
+{
+	struct launch_job *job = queue->first;
+
+	if (job) {
+		queue->first = job->next;
+		if (!queue->first)
+			queue->last = &queue->first;
+	}
+	return job;
+}
+
+/* One job, or with nothing to do the preparation of the next one's network. Called and left with the mutex. */
+static void work(struct launcher *launcher, struct launch_thread *thread)
+{
+	struct launch_job *job = queue_pop(&launcher->waiting);
+	int r;
+
+	pthread_mutex_unlock(&launcher->mutex);
+	if (job) {
+		launch_run(thread, job);
+		pthread_mutex_lock(&launcher->mutex);
+		queue_push(&launcher->done, job);
+		pthread_mutex_unlock(&launcher->mutex);
+		launcher->notify(launcher->userdata);
+	} else {
+		r = launch_prepare_network(thread);
+		if (r < 0)
+			log_warning("a network namespace cannot be made ahead: %s", strerror(-r));
+	}
+	pthread_mutex_lock(&launcher->mutex);
+}
+
+static void *worker_main(void *argument)
+{
+	struct worker *worker = argument;
+	struct launcher *launcher = worker->launcher;
+	struct launch_thread thread;
+	bool tried = false;
+
+	pthread_setname_np(pthread_self(), "launcher");
+	worker->error = launch_thread_init(&thread, launcher->cgroup_path);
+	pthread_mutex_lock(&launcher->mutex);
+	launcher->ready++;
+	pthread_cond_broadcast(&launcher->changed);
+	while (worker->error == 0) {
+		if (launcher->waiting.first) {
+			tried = false;
+			work(launcher, &thread);
+		} else if (launcher->stopping) {
+			break;
+		} else if (!thread.fresh_network && !tried) {
+			tried = true; /* once: where it fails, the next start says why */
+			work(launcher, &thread);
+		} else {
+			pthread_cond_wait(&launcher->changed, &launcher->mutex);
+		}
+	}
+	pthread_mutex_unlock(&launcher->mutex);
+	launch_thread_finish(&thread);
+	return NULL;
+}
+
+/* Signals are the loop's: the threads, and so the children until they say otherwise, have all of them blocked.
+ */
+static int start_threads(struct launcher *launcher, unsigned n_threads)
+{
+	sigset_t all, old;
+	int r = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (unsigned i = 0; r == 0 && i < n_threads; i++) {
+		struct worker *worker = &launcher->workers[i];
+
+		worker->launcher = launcher;
+		r = -pthread_create(&worker->thread, NULL, worker_main, worker);
+		if (r == 0)
+			launcher->n_workers++;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_mutex_lock(&launcher->mutex);
+	while (launcher->ready < launcher->n_workers)
+		pthread_cond_wait(&launcher->changed, &launcher->mutex);
+	pthread_mutex_unlock(&launcher->mutex);
+	for (unsigned i = 0; r == 0 && i < launcher->n_workers; i++)
+		r = launcher->workers[i].error;
+	return r;
+}
+
+int launcher_create(unsigned n_threads, const char *cgroup_path, void (*notify)(void *userdata), void *userdata,
+		    struct launcher **ret)
+{
+	struct launcher *launcher = calloc(1, sizeof *launcher + n_threads * sizeof launcher->workers[0]);
+	int r;
+
+	if (!launcher)
+		return -ENOMEM;
+	launcher->notify = notify;
+	launcher->userdata = userdata;
+	launcher->waiting.last = &launcher->waiting.first;
+	launcher->done.last = &launcher->done.first;
+	pthread_mutex_init(&launcher->mutex, NULL);
+	pthread_cond_init(&launcher->changed, NULL);
+	launcher->cgroup_path = strdup(cgroup_path);
+	r = launcher->cgroup_path ? start_threads(launcher, n_threads) : -ENOMEM;
+	if (r < 0) {
+		launcher_destroy(launcher);
+		return r;
+	}
+	*ret = launcher;
+	return 0;
+}
+
+void launcher_stop(struct launcher *launcher)
+{
+	struct launch_job *job;
+
+	pthread_mutex_lock(&launcher->mutex);
+	launcher->stopping = true;
+	while ((job = queue_pop(&launcher->waiting))) {
+		job->error = ECANCELED;
+		job->step = STEP_CGROUP;
+		queue_push(&launcher->done, job);
+	}
+	pthread_cond_broadcast(&launcher->changed);
+	pthread_mutex_unlock(&launcher->mutex);
+	while (launcher->n_workers > 0)
+		pthread_join(launcher->workers[--launcher->n_workers].thread, NULL);
+}
+
+void launcher_destroy(struct launcher *launcher)
+{
+	if (!launcher)
+		return;
+	launcher_stop(launcher);
+	pthread_cond_destroy(&launcher->changed);
+	pthread_mutex_destroy(&launcher->mutex);
+	free(launcher->cgroup_path);
+	free(launcher);
+}
+
+void launcher_submit(struct launcher *launcher, struct launch_job *job)
+{
+	pthread_mutex_lock(&launcher->mutex);
+	queue_push(&launcher->waiting, job);
+	pthread_cond_signal(&launcher->changed);
+	pthread_mutex_unlock(&launcher->mutex);
+}
+
+struct launch_job *launcher_next_done(struct launcher *launcher)
+{
+	struct launch_job *job;
+
+	pthread_mutex_lock(&launcher->mutex);
+	job = queue_pop(&launcher->done);
+	pthread_mutex_unlock(&launcher->mutex);
+	return job;
+}

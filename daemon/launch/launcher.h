@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "plan.h"
+#include "step.h"
+
+/* Threads that start containers, so that the loop never waits for a mount, a log or an execve. Each has a
+ * descriptor table of its own with a handful of entries (a child's copy of ten thousand listeners would cost
+ * more than the rest of the start), sits in a fresh network namespace made ahead of need (making one costs as
+ * much as the rest of the start), and clones with CLONE_VM | CLONE_VFORK. */
+
+/* One start. The submitter owns it, keeps plan and listeners alive, and does not touch it until it comes back
+ * from launcher_next_done(). */
+struct launch_job {
+	struct launch_job *next; /* the launcher's */
+
+	struct launch_plan *plan; /* one reference is the job's: the submitter gives it up afterwards */
+	uint64_t id;              /* the submitter's */
+	const int *listener_fds;  /* [plan->spec->n_listeners], of the process */
+
+	/* The result: a process that has executed its program, or an error. */
+	pid_t pid; /* a child of the process, not waited for */
+	int error; /* errno; 0: started */
+	enum launch_step step;
+	char detail[256];                      /* what the step was about; may be empty */
+	uint64_t begun_ns, cloned_ns, done_ns; /* CLOCK_MONOTONIC: taken up, just before clone3, after execve */
+};
+
+struct launcher;
+
+/* Starts n_threads. cgroup_path is torpor's own cgroup directory, below which sites get theirs.
+ * notify(userdata) is called from a launcher thread whenever a job is done, and must only wake the caller's
+ * loop. 0 and *ret, or -errno. */
+int launcher_create(unsigned n_threads, const char *cgroup_path, void (*notify)(void *userdata), void *userdata,
+		    struct launcher **ret);
+
+/* Waits for jobs under way and ends the threads. Jobs that were not begun come back with ECANCELED. */
+void launcher_stop(struct launcher *launcher);
+void launcher_destroy(struct launcher *launcher);
+
+/* Queues a job, first come first served. */
+void launcher_submit(struct launcher *launcher, struct launch_job *job);
+
+/* The next job that is done, or NULL. */
+struct launch_job *launcher_next_done(struct launcher *launcher);
+
+/* "failed at step exec: /usr/bin/foo: No such file or directory (/etc/torpor/sites/foo.site:4)" */
+const char *launch_job_error(const struct launch_job *job, char *buf, size_t size);
