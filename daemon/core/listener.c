@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "str.h"
+
+int inherited_receive(struct inherited **ret)
+{
+	int n = sd_listen_fds(1), used = 0;
+	struct inherited *inherited;
+
+	*ret = NULL;
+	if (n <= 0)
+		return n;
+	inherited = calloc((size_t)n, sizeof *inherited);
+	if (!inherited)
+		return -ENOMEM;
+	for (int i = 0; i < n; i++) {
+		int fd = SD_LISTEN_FDS_START + i;
+
+		if (address_from_fd(fd, &inherited[used].address) < 0) {
+			log_warning("descriptor %d of LISTEN_FDS is no socket that a site can listen on: closed", fd);
+			fd_close(fd);
+			continue;
+		}
+		inherited[used++].fd = fd;
+	}
+	*ret = inherited;
+	return used;
+}
+
+static int set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+/* The options of [Socket] that have to be set before bind(2). */
+static int set_options(int fd, const struct site_spec *spec, const struct address *address)
+{
+	int family = address_family(address), r = 0;
+
+	if (family == AF_UNIX)
+		return 0;
+	r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (r == 0 && family == AF_INET6 && spec->bind_ipv6_only >= 0)
+		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, spec->bind_ipv6_only);
+	if (r == 0 && spec->reuse_port)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (r == 0 && spec->free_bind)
+		r = family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1) : set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
+	if (r < 0 || address->type != SOCK_STREAM)
+		return r;
+	if (spec->keep_alive)
+		r = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	if (r == 0 && spec->no_delay)
+		r = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (r == 0 && spec->defer_accept_us > 0) {
+		uint64_t seconds = (spec->defer_accept_us + 999999) / 1000000;
+
+		r = set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds > 3600 ? 3600 : (int)seconds);
+	}
+	return r;
+}
+
+/* Whether somebody listens at a unix address: then its file is not ours to replace. */
+static bool unix_alive(const struct address *address)
+{
+	autoclose int fd = socket(AF_UNIX, address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return true;
+	if (connect(fd, (const struct sockaddr *)address->sockaddr, address->length) == 0)
+		return true;
+	return errno != ECONNREFUSED && errno != ENOENT;
+}
+
+static int make_parents(const char *path, mode_t mode)
+{
+	char buf[sizeof(struct sockaddr_un)];
+
+	strncpy(buf, path, sizeof buf - 1);
+	buf[sizeof buf - 1] = '\0';
+	for (char *slash = buf + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+		*slash = '\0';
+		if (mkdir(buf, mode) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+static int lookup_owner(const struct site_spec *spec, uid_t *uid, gid_t *gid)
+{
+	uint64_t number;
+
+	*uid = (uid_t)-1;
+	*gid = (gid_t)-1;
+	if (spec->socket_user) {
+		struct passwd *pw = NULL;
+
+		if (str_to_u64(spec->socket_user, &number) == 0) {
+			*uid = (uid_t)number;
+		} else {
+			pw = getpwnam(spec->socket_user);
+			if (!pw)
+				return -ENOENT;
+			*uid = pw->pw_uid;
+			*gid = pw->pw_gid;
+		}
+	}
+	if (spec->socket_group) {
+		if (str_to_u64(spec->socket_group, &number) == 0) {
+			*gid = (gid_t)number;
+		} else {
+			struct group *gr = getgrnam(spec->socket_group);
+
+			if (!gr)
+				return -ENOENT;
+			*gid = gr->gr_gid;
+		}
+	}
+	return 0;
+}
+
+/* Binds at a path: parents made, a stale socket replaced, owner and mode set before the first connection can
+ * come (listen(2) is later; a datagram socket is narrowed by the umask until then). */
+static int bind_path(int fd, const struct site_spec *spec, const struct address *address, ino_t *inode)
+{
+	const char *path = address_path(address);
+	const struct sockaddr *sockaddr = (const struct sockaddr *)address->sockaddr;
+	struct stat st;
+	mode_t old;
+	uid_t uid;
+	gid_t gid;
+	int r = lookup_owner(spec, &uid, &gid);
+
+	if (r == 0)
+		r = make_parents(path, spec->directory_mode);
+	if (r < 0)
+		return r;
+	old = umask(0777 & ~spec->socket_mode);
+	r = bind(fd, sockaddr, address->length) < 0 ? -errno : 0;
+	if (r == -EADDRINUSE && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !unix_alive(address)) {
+		(void)unlink(path);
+		r = bind(fd, sockaddr, address->length) < 0 ? -errno : 0;
+	}
+	umask(old);
+	if (r < 0)
+		return r;
+	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && lchown(path, uid, gid) < 0)
+		r = -errno;
+	if (r == 0 && chmod(path, spec->socket_mode) < 0)
+		r = -errno;
+	if (r == 0 && lstat(path, &st) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlink(path);
+	else
+		*inode = st.st_ino;
+	return r;
+}
+
+static int take_inherited(struct inherited *inherited, int n, const struct address *address)
+{
+	for (int i = 0; i < n; i++)
+		if (inherited[i].fd >= 0 && address_equal(&inherited[i].address, address))
+			return steal_fd(&inherited[i].fd);
+	return -ENOENT;
+}
+
+static int open_socket(const struct site_spec *spec, const struct address *address, ino_t *inode, const char **what)
+{
+	autoclose int fd = socket(address_family(address), address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	*what = "socket";
+	if (fd < 0)
+		return -errno;
+	*what = "socket option";
+	r = set_options(fd, spec, address);
+	if (r < 0)
+		return r;
+	*what = "bind";
+	if (address_path(address))
+		r = bind_path(fd, spec, address, inode);
+	else if (bind(fd, (const struct sockaddr *)address->sockaddr, address->length) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	*what = "listen";
+	if (address->type != SOCK_DGRAM && listen(fd, (int)spec->backlog) < 0) {
+		r = -errno;
+		if (address_path(address))
+			(void)unlink(address_path(address));
+		return r;
+	}
+	return steal_fd(&fd);
+}
+
+int listener_open(const struct site_spec *spec, const struct listener_spec *listener, struct inherited *inherited,
+		  int n_inherited, ino_t *inode, struct diag *diag)
+{
+	int fd = take_inherited(inherited, n_inherited, &listener->address);
+	char text[ADDRESS_TEXT_BYTES];
+	const char *what;
+
+	*inode = 0;
+	if (fd >= 0)
+		return fd;
+	fd = open_socket(spec, &listener->address, inode, &what);
+	if (fd < 0)
+		return diag_set(diag, fd, spec->exec_origin.file, 0, "listener %s: %s: %s%s",
+				address_format(&listener->address, text), what, strerror(-fd),
+				fd == -EADDRINUSE ? ": another program listens there" : "");
+	return fd;
+}
+
+struct listener *listener_create(uv_loop_t *loop, int fd, ino_t inode, const struct address *address)
+{
+	struct listener *listener = calloc(1, sizeof *listener);
+
+	if (!listener)
+		return NULL;
+	if (uv_poll_init(loop, &listener->poll, fd) < 0) {
+		free(listener);
+		return NULL;
+	}
+	listener->fd = fd;
+	listener->inode = inode;
+	listener->address = address;
+	return listener;
+}
+
+int listener_watch(struct listener *listener, uv_poll_cb callback)
+{
+	return uv_poll_start(&listener->poll, UV_READABLE, callback);
+}
+
+void listener_unwatch(struct listener *listener)
+{
+	uv_poll_stop(&listener->poll);
+}
+
+bool listener_pending(const struct listener *listener)
+{
+	struct pollfd pollfd = { .fd = listener->fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) > 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void listener_close(struct listener *listener, bool remove_file)
+{
+	const char *path;
+	struct stat st;
+
+	if (!listener)
+		return;
+	path = address_path(listener->address);
+	if (remove_file && path && listener->inode && lstat(path, &st) == 0 && st.st_ino == listener->inode)
+		(void)unlink(path);
+	uv_close((uv_handle_t *)&listener->poll, on_closed);
+	fd_close(listener->fd);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <sys/types.h>
+#include <uv.h>
+
+#include "spec.h"
+
+struct site;
+
+/* One pre-bound listening socket of a site. The daemon's own copy stays open as long as the site exists, so a
+ * port never closes, whatever becomes of the container. */
+struct listener {
+	uv_poll_t poll; /* its data is the site; first, so that the handle's address is the listener's */
+	const struct address *address; /* of the plan in force */
+	int fd;         /* owned */
+	ino_t inode;    /* of a unix socket's file, so that only our own is removed; else 0 */
+};
+
+/* Sockets that the service manager passed to torpord (LISTEN_FDS), to be matched by address. */
+struct inherited {
+	struct address address;
+	int fd; /* owned until taken; -EBADF then */
+};
+
+/* Takes over the sockets of sd_listen_fds(3). Returns how many, and *ret to be freed; or -errno. */
+int inherited_receive(struct inherited **ret);
+
+/* Opens, binds and listens as the spec says, or takes a fitting socket out of inherited[]. A stale unix socket
+ * is replaced; a live one is somebody's and never is. Returns the descriptor, or -errno with *diag. */
+int listener_open(const struct site_spec *spec, const struct listener_spec *listener, struct inherited *inherited,
+		  int n_inherited, ino_t *inode, struct diag *diag);
+
+/* Makes a listener of a descriptor, not watched yet. NULL when out of memory; fd is the caller's then. */
+struct listener *listener_create(uv_loop_t *loop, int fd, ino_t inode, const struct address *address);
+
+/* Watches for connections, or stops to. callback gets the handle's data. -errno. */
+int listener_watch(struct listener *listener, uv_poll_cb callback);
+void listener_unwatch(struct listener *listener);
+
+/* Whether something waits in the queue now. */
+bool listener_pending(const struct listener *listener);
+
+/* Closes the socket; with remove_file its file too. The memory is given up by the loop. NULL is fine. */
+void listener_close(struct listener *listener, bool remove_file);
