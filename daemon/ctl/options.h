@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "terminal.h"
+
+struct command;
+
+/* Options that belong to one command; struct command says which it takes. */
+enum option_flag {
+	OPTION_STATE = 1 << 0,
+	OPTION_NAMES = 1 << 1,
+	OPTION_ALL = 1 << 2,
+	OPTION_FOLLOW = 1 << 3,
+};
+
+/* The command line. Strings are argv's. */
+struct options {
+	const struct command *command;
+	char **arguments; /* after the command, [n_arguments] */
+	int n_arguments;
+
+	const char *run_dir;           /* where the control socket is */
+	const char *etc_dir, *lib_dir; /* NULL: torpord's default. Used by verify alone */
+	const char *run_option;        /* --run= as it was given, or NULL */
+	const char *state;             /* --state=, or NULL */
+	unsigned flags;                /* OPTION_... that were given */
+	bool json;
+	enum terminal_colour colour;
+	bool has_timeout;
+	uint64_t timeout_us; /* CLIENT_NEVER: none */
+};
+
+/* Reads argv. 0; -EINVAL when it is wrong, which has been said on stderr. --help and --version become the
+ * commands help and version. */
+int options_parse(struct options *options, int argc, char **argv);

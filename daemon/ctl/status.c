@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "status.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "command.h"
+#include "field.h"
+#include "moment.h"
+#include "options.h"
+#include "sheet.h"
+#include "sites.h"
+#include "state.h"
+#include "str.h"
+
+/* torporctl status */
+
+#define ADDRESSES_SHOWN 8   /* of the listeners, in one sentence */
+#define LIMITS_SHOWN    100 /* there are not that many keys */
+
+static void line(struct ctl *ctl, const char *label, const char *text)
+{
+	sheet_line(&ctl->terminal, stdout, label, text);
+}
+
+/* "ABSOLUTE; 3min 20s ago" of a field. */
+static const char *instant(struct ctl *ctl, const json_t *status, const char *key)
+{
+	uint64_t at;
+
+	if (!field_u64(status, key, &at))
+		return NULL;
+	return arena_printf(&ctl->arena, "%s; %s", moment_absolute(&ctl->arena, at),
+			    moment_relative(&ctl->arena, at, moment_now()));
+}
+
+static const char *span(struct ctl *ctl, const json_t *status, const char *key)
+{
+	uint64_t us;
+
+	return field_u64(status, key, &us) ? moment_span(&ctl->arena, us) : NULL;
+}
+
+const char *status_failure(struct ctl *ctl, const json_t *status)
+{
+	const json_t *failure = json_object_get(status, "failure");
+	const char *step = field_text(&ctl->arena, failure, "step");
+	const char *why = field_text(&ctl->arena, failure, "message");
+	uint64_t number = 0, restarts = 0;
+	const char *text, *retry = span(ctl, failure, "retry_in_us");
+
+	if (!json_is_object(failure))
+		return NULL;
+	if ((!why || !*why) && field_u64(failure, "errno", &number) && number > 0 && number < INT_MAX)
+		why = strerror((int)number);
+	text = step && *step
+		       ? arena_printf(&ctl->arena, "failed at step %s: %s", step, why ? why : "no reason known")
+		       : arena_printf(&ctl->arena, "%s", why && *why ? why : "failed for a reason not known");
+	if (field_u64(failure, "time_us", &number))
+		text = arena_printf(&ctl->arena, "%s; %s", text,
+				    moment_relative(&ctl->arena, number, moment_now()));
+	if (field_u64(failure, "restarts", &restarts) && restarts > 0)
+		text = arena_printf(&ctl->arena, "%s; %llu restart%s", text, (unsigned long long)restarts,
+				    restarts == 1 ? "" : "s");
+	return retry ? arena_printf(&ctl->arena, "%s; retry in %s", text, retry) : text;
+}
+
+const char *status_addresses(struct ctl *ctl, const json_t *status)
+{
+	const json_t *listeners = json_object_get(status, "listeners");
+	const char *text = NULL;
+
+	for (size_t i = 0; i < json_array_size(listeners) && i < ADDRESSES_SHOWN; i++) {
+		const char *address = field_text(&ctl->arena, json_array_get(listeners, i), "address");
+
+		if (address)
+			text = text ? arena_printf(&ctl->arena, "%s, %s", text, address) : address;
+	}
+	if (text && json_array_size(listeners) > ADDRESSES_SHOWN)
+		text = arena_printf(&ctl->arena, "%s and %zu more", text,
+				    json_array_size(listeners) - ADDRESSES_SHOWN);
+	return text;
+}
+
+static void print_listeners(struct ctl *ctl, const json_t *status)
+{
+	const json_t *listeners = json_object_get(status, "listeners");
+	const char *name = field_raw(status, "name");
+
+	for (size_t i = 0; i < json_array_size(listeners); i++) {
+		const json_t *listener = json_array_get(listeners, i);
+		const char *fd_name = field_raw(listener, "fd_name"),
+			   *type = field_text(&ctl->arena, listener, "type");
+		const char *address = field_text(&ctl->arena, listener, "address");
+		/* By default a descriptor is named like the site: not worth a word. */
+		bool own_name = fd_name && *fd_name && !(name && str_equal(name, fd_name));
+
+		line(ctl, i == 0 ? "Listeners" : NULL,
+		     arena_printf(&ctl->arena, "%s (%s%s%s)", address ? address : "?", type ? type : "?",
+				  own_name ? ", named " : "",
+				  own_name ? field_escape(&ctl->arena, fd_name) : ""));
+	}
+}
+
+static void print_head(struct ctl *ctl, const json_t *status)
+{
+	struct arena *arena = &ctl->arena;
+	const char *name = field_text(arena, status, "name"),
+		   *description = field_text(arena, status, "description");
+	const char *state = field_raw(status, "state"), *file = field_text(arena, status, "file");
+	const char *templates = field_joined(arena, status, "templates"),
+		   *since = instant(ctl, status, "since_us");
+	const char *says = field_text(arena, status, "status_text");
+
+	if (!name)
+		name = "?";
+	if (description && (!*description || str_equal(description, name)))
+		description = NULL;
+	terminal_print(&ctl->terminal, stdout,
+		       arena_printf(arena, "%s%s" MARK_PLAIN " " MARK_BOLD "%s" MARK_PLAIN "%s%s\n",
+				    state_mark(state), terminal_bullet(&ctl->terminal), name,
+				    description ? " - " : "", description ? description : ""));
+	line(ctl, "File",
+	     file && templates ? arena_printf(arena, "%s (templates: %s)", file, templates) : file);
+	state = state_format(arena, state);
+	line(ctl, "State",
+	     arena_printf(arena, "%s%s%s%s", state ? state : "not known",
+			  field_is(status, "enabled", false) ? " (disabled)" : "", since ? " since " : "",
+			  since ? since : ""));
+	if (says && *says)
+		line(ctl, "Status", arena_printf(arena, "\"%s\"", says));
+}
+
+static void print_use(struct ctl *ctl, const json_t *status)
+{
+	struct arena *arena = &ctl->arena;
+	const char *used = span(ctl, status, "cpu_usage_us"), *share = NULL;
+	const char *open = field_count(arena, status, "connections"),
+		   *waiting = field_count(arena, status, "waiting");
+	double cpu;
+
+	if (field_double(status, "cpu", &cpu))
+		share = arena_printf(arena, "%.1f%% now", cpu * 100);
+	line(ctl, "Main PID", field_count(arena, status, "pid"));
+	line(ctl, "CGroup", field_text(arena, status, "cgroup"));
+	line(ctl, "Memory", field_bytes(arena, status, "memory_bytes"));
+	line(ctl, "CPU", used && share ? arena_printf(arena, "%s, %s", used, share) : used ? used : share);
+	if (waiting && str_equal(waiting, "0"))
+		waiting = NULL;
+	line(ctl, "Connections",
+	     open || waiting ? arena_printf(arena, "%s%s%s%s", open ? open : "", open && waiting ? ", " : "",
+					    waiting ? waiting : "", waiting ? " waiting to be accepted" : "")
+			     : NULL);
+}
+
+static const char *hibernation(struct ctl *ctl, const json_t *status)
+{
+	const char *freezes = span(ctl, status, "freezes_in_us"), *stops = span(ctl, status, "stops_in_us");
+	const char *busy = field_text(&ctl->arena, status, "busy"),
+		   *keep = field_text(&ctl->arena, status, "keep");
+
+	if (freezes && stops)
+		return arena_printf(&ctl->arena, "frozen in %s, stopped in %s", freezes, stops);
+	if (freezes || stops)
+		return arena_printf(&ctl->arena, "%s in %s", freezes ? "frozen" : "stopped",
+				    freezes ? freezes : stops);
+	if (busy && *busy)
+		return arena_printf(&ctl->arena, "not while it is busy: %s", busy);
+	if (keep && *keep && !str_equal(keep, "no"))
+		return arena_printf(&ctl->arena, "Keep=%s", keep);
+	return NULL;
+}
+
+static void print_wakes(struct ctl *ctl, const json_t *status)
+{
+	struct arena *arena = &ctl->arena;
+	const char *wakes = field_count(arena, status, "wakes"), *thaws = field_count(arena, status, "thaws");
+	const char *last = instant(ctl, status, "last_wake_us"), *took = span(ctl, status, "last_wake_took_us");
+	const char *by = field_text(arena, status, "last_wake_by"), *idle = span(ctl, status, "idle_us");
+
+	line(ctl, "Wakes", wakes && thaws ? arena_printf(arena, "%s, thaws: %s", wakes, thaws) : wakes);
+	if (last && took)
+		last = arena_printf(arena, "%s, took %s", last, took);
+	line(ctl, "Last wake",
+	     last && by && *by ? arena_printf(arena, "%s, by %s", last, by)
+	     : last            ? last
+			       : by);
+	line(ctl, "Idle", idle ? arena_printf(arena, "for %s", idle) : NULL);
+	line(ctl, "Hibernates", hibernation(ctl, status));
+}
+
+static void print_limits(struct ctl *ctl, const json_t *status)
+{
+	json_t *limits = json_object_get(status, "limits"), *value;
+	const char *missing = field_joined(&ctl->arena, status, "limits_not_in_force"), *text = NULL, *key;
+	unsigned shown = 0;
+
+	json_object_foreach(limits, key, value)
+	{
+		const char *name = field_escape(&ctl->arena, key), *amount = field_print(&ctl->arena, value);
+
+		if (name && amount && shown++ < LIMITS_SHOWN)
+			text = text ? arena_printf(&ctl->arena, "%s, %s=%s", text, name, amount)
+				    : arena_printf(&ctl->arena, "%s=%s", name, amount);
+	}
+	line(ctl, "Limits", text);
+	line(ctl, "Not in force",
+	     missing ? arena_printf(&ctl->arena, MARK_YELLOW "%s" MARK_PLAIN, missing) : NULL);
+}
+
+void status_print(struct ctl *ctl, const json_t *status)
+{
+	const json_t *errors = json_object_get(status, "file_errors");
+	const char *failure = status_failure(ctl, status), *name = field_text(&ctl->arena, status, "name");
+
+	print_head(ctl, status);
+	print_listeners(ctl, status);
+	print_use(ctl, status);
+	print_wakes(ctl, status);
+	print_limits(ctl, status);
+	if (failure)
+		line(ctl, "Failure", arena_printf(&ctl->arena, MARK_RED "%s" MARK_PLAIN, failure));
+	if (field_is(status, "restart_needed", true))
+		line(ctl, "Changed",
+		     arena_printf(&ctl->arena,
+				  MARK_YELLOW
+				  "the unit, since this container started; it gets it by: torporctl restart "
+				  "%s" MARK_PLAIN,
+				  name ? name : "SITE"));
+	for (size_t i = 0; i < json_array_size(errors); i++)
+		line(ctl, i == 0 ? "Refused" : NULL,
+		     arena_printf(&ctl->arena, MARK_RED "%s" MARK_PLAIN,
+				  field_file_error(&ctl->arena, json_array_get(errors, i))));
+	if (json_array_size(errors) > 0)
+		line(ctl, NULL, "The site runs on its last good unit; the file on disk is not in force.");
+}
+
+static enum exit_code host_status(struct ctl *ctl)
+{
+	struct reply reply;
+	enum exit_code code = ctl_call(ctl, "GetHost", NULL, NULL, &reply);
+	const json_t *host = json_object_get(reply.parameters, "host");
+
+	if (code == EXIT_OK && !json_is_object(host))
+		code = ctl_complain(ctl, -EBADMSG);
+	else if (code == EXIT_OK && ctl->options->json)
+		ctl_print_json(ctl, host);
+	else if (code == EXIT_OK)
+		host_print(ctl, host);
+	reply_finish(&reply);
+	return code;
+}
+
+/* Asks for one site and prints it, or appends it to array. */
+static enum exit_code site_status(struct ctl *ctl, const char *site, bool first, json_t *array)
+{
+	struct reply reply;
+	enum exit_code code = ctl_call(ctl, "GetStatus", json_pack("{s:s}", "site", site), site, &reply);
+	json_t *status = json_object_get(reply.parameters, "status");
+	const char *state = field_raw(status, "state");
+
+	if (code == EXIT_OK && !json_is_object(status))
+		code = ctl_complain(ctl, -EBADMSG);
+	else if (code == EXIT_OK && state && str_equal(state, "failed"))
+		code = EXIT_SITE_FAILED;
+	if (!reply.message)
+		return code;
+	if (ctl->options->json && json_is_object(status)) {
+		json_array_append(array, status);
+	} else if (ctl->options->json) {
+		json_array_append_new(array, ctl_error_object(site, &reply));
+	} else if (json_is_object(status)) {
+		if (!first)
+			putchar('\n');
+		status_print(ctl, status);
+	}
+	reply_finish(&reply);
+	return code;
+}
+
+enum exit_code command_status(struct ctl *ctl)
+{
+	enum exit_code code = ctl_connect(ctl, CTL_TIMEOUT_US);
+	json_t *names = NULL, *value, *array;
+	bool first = true,
+	     alone = ctl->options->n_arguments == 1 && !sites_is_pattern(ctl->options->arguments[0]);
+	const char *name;
+
+	if (code != EXIT_OK)
+		return code;
+	if (ctl->options->n_arguments == 0)
+		return host_status(ctl);
+	array = json_array();
+	code = sites_select(ctl, &names);
+	json_object_foreach(names, name, value)
+	{
+		client_set_timeout(&ctl->client, ctl_timeout(ctl, CTL_TIMEOUT_US));
+		code = ctl_worse(code, site_status(ctl, name, first, array));
+		first = false;
+		if (code == EXIT_UNREACHABLE)
+			break;
+	}
+	if (ctl->options->json && (!alone || json_array_size(array) > 0))
+		ctl_print_json(ctl, alone ? json_array_get(array, 0) : array);
+	json_decref(names);
+	json_decref(array);
+	return code;
+}
