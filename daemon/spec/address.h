@@ -11,14 +11,15 @@
 /* Where a listener listens. Flat and small: every cold site keeps one for each listener. Comparable with
  * address_equal(); bytes past length are zero. */
 struct address {
-	uint8_t type; /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
-	uint8_t length; /* of the sockaddr that follows, in bytes */
+	uint8_t type;                                      /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
+	uint8_t length;                                    /* of the sockaddr that follows, in bytes */
 	uint8_t sockaddr[110] __attribute__((aligned(4))); /* sockaddr_in, sockaddr_in6 or sockaddr_un */
 };
 
 /* Reads the value of ListenStream= and its kin, as systemd.socket(5): "8080" ([::]:8080, or 0.0.0.0 where
  * the host has no IPv6), "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80", "/absolute/path", "@abstract".
- * 0 or -EINVAL (also for port 0 and paths that do not fit or hold "." or ".." parts); *message then says what was expected. */
+ * 0 or -EINVAL (also for port 0 and paths that do not fit or hold "." or ".." parts); *message then says what
+ * was expected. */
 int address_parse(const char *text, int type, struct address *ret, const char **message);
 
 /* From what getsockname(2) says of a socket; type by SO_TYPE. -EAFNOSUPPORT for other families. */

@@ -11,9 +11,10 @@
  * torpor.conf.d/[*].conf of all. Same syntax and key table machinery as units. */
 struct config {
 	/* [Daemon] */
-	char *control_group;       /* ControlGroup=: members may look with torporctl; NULL: root alone. Owned. */
-	unsigned max_starting;     /* MaxStarting=: containers started at a time; 0 (default): two a CPU */
-	uint64_t scan_interval_us; /* ScanIntervalSec=: the reaper's look at awake sites; default 1 s; 50 ms or more */
+	char *control_group;   /* ControlGroup=: members may look with torporctl; NULL: root alone. Owned. */
+	unsigned max_starting; /* MaxStarting=: containers started at a time; 0 (default): two a CPU */
+	uint64_t scan_interval_us; /* ScanIntervalSec=: the reaper's look at awake sites; default 1 s; 50 ms or
+				      more */
 	int log_level;             /* LogLevel=: LOG_ERR ... LOG_DEBUG; default LOG_INFO */
 };
 

@@ -3,9 +3,9 @@
 
 /* Why a file was refused: the first error found, for people. */
 struct diag {
-	char file[512];     /* as it was opened; cut when longer */
-	unsigned line;      /* from 1; 0: the file as a whole */
-	char message[512];  /* what is wrong and what was expected; raw, escaped where it is printed */
+	char file[512];    /* as it was opened; cut when longer */
+	unsigned line;     /* from 1; 0: the file as a whole */
+	char message[512]; /* what is wrong and what was expected; raw, escaped where it is printed */
 };
 
 /* Fills diag and returns error (an -errno), so that a parser can `return diag_set(...)`. diag may be NULL. */

@@ -11,14 +11,14 @@
 #include "diag.h"
 #include "lookup.h"
 
-#define SPEC_INFINITY  UINT64_MAX /* "infinity" for times and limits */
-#define SPEC_UNSET     (UINT64_MAX - 1) /* the key was not assigned: the kernel's own value stays */
+#define SPEC_INFINITY UINT64_MAX       /* "infinity" for times and limits */
+#define SPEC_UNSET    (UINT64_MAX - 1) /* the key was not assigned: the kernel's own value stays */
 
-#define SPEC_FILE_BYTES     (1024 * 1024) /* the largest unit file */
-#define SPEC_LINE_BYTES     32768         /* the longest line, joined continuations included */
-#define SPEC_LISTENERS_MAX  64            /* listeners of one site */
-#define SPEC_LIST_MAX       1024          /* entries of any list key */
-#define SPEC_TEMPLATES_MAX  16            /* depth of a Template= chain */
+#define SPEC_FILE_BYTES    (1024 * 1024) /* the largest unit file */
+#define SPEC_LINE_BYTES    32768         /* the longest line, joined continuations included */
+#define SPEC_LISTENERS_MAX 64            /* listeners of one site */
+#define SPEC_LIST_MAX      1024          /* entries of any list key */
+#define SPEC_TEMPLATES_MAX 16            /* depth of a Template= chain */
 
 /* Where a value stood: for errors that show only when the container starts. file is owned by the arena. */
 struct origin {
@@ -35,10 +35,10 @@ struct listener_spec {
 enum mount_kind { MOUNT_BIND, MOUNT_BIND_READ_ONLY, MOUNT_TMPFS };
 struct mount_spec {
 	enum mount_kind kind;
-	bool optional;      /* "-" before the source: a missing source is passed over */
-	bool recursive;     /* rbind (the default) or norbind */
-	const char *source; /* absolute, normalised; NULL for a tmpfs */
-	const char *target; /* absolute, normalised */
+	bool optional;       /* "-" before the source: a missing source is passed over */
+	bool recursive;      /* rbind (the default) or norbind */
+	const char *source;  /* absolute, normalised; NULL for a tmpfs */
+	const char *target;  /* absolute, normalised */
 	const char *options; /* tmpfs: "size=10M,mode=0700"; else NULL */
 };
 
@@ -49,7 +49,7 @@ struct output_spec {
 };
 
 struct limit_spec {
-	int resource; /* RLIMIT_* */
+	int resource;        /* RLIMIT_* */
 	uint64_t soft, hard; /* SPEC_INFINITY is RLIM_INFINITY */
 };
 
@@ -64,62 +64,63 @@ struct site_spec {
 	const char *name;
 
 	/* [Site] */
-	const char *description;    /* default: the name */
+	const char *description;      /* default: the name */
 	const char *const *templates; /* the chain, nearest first, NULL-terminated; NULL: none */
 	bool enabled;
-	const char *slice;          /* Slice=: the group's name, or NULL */
+	const char *slice; /* Slice=: the group's name, or NULL */
 
 	/* [Socket] */
 	const struct listener_spec *listeners; /* [n_listeners], in the order of the file */
 	unsigned n_listeners;
-	unsigned backlog;           /* default 4096 */
+	unsigned backlog;                       /* default 4096 */
 	const char *socket_user, *socket_group; /* owner of unix sockets; NULL: root */
 	mode_t socket_mode, directory_mode;     /* defaults 0666, 0755 */
 	bool reuse_port, free_bind, keep_alive, no_delay;
-	int8_t bind_ipv6_only;      /* -1: the host's default, 0: both, 1: ipv6-only */
-	uint64_t defer_accept_us;   /* DeferAcceptSec=; 0: off */
+	int8_t bind_ipv6_only;    /* -1: the host's default, 0: both, 1: ipv6-only */
+	uint64_t defer_accept_us; /* DeferAcceptSec=; 0: off */
 
 	/* [Container] */
 	const char *const *exec_start; /* argv, NULL-terminated; [0] is the path as written (may hold no '/') */
 	struct origin exec_origin;
-	const char *user, *group;   /* names or numbers; NULL: nobody, and the user's group */
-	const char *working_directory; /* NULL: "/" */
+	const char *user, *group;        /* names or numbers; NULL: nobody, and the user's group */
+	const char *working_directory;   /* NULL: "/" */
 	bool working_directory_optional; /* "-" before it */
 	const struct mount_spec *mounts; /* [n_mounts] */
 	unsigned n_mounts;
-	const char *const *environment; /* "NAME=value", later ones win, NULL-terminated */
+	const char *const *environment;       /* "NAME=value", later ones win, NULL-terminated */
 	const char *const *environment_files; /* with their "-" where optional, NULL-terminated */
-	bool private_network;         /* default true */
-	const struct limit_spec *limits; /* [n_limits], one a resource */
+	bool private_network;                 /* default true */
+	const struct limit_spec *limits;      /* [n_limits], one a resource */
 	unsigned n_limits;
-	uint64_t capabilities;      /* CapabilityBoundingSet=, AmbientCapabilities=: bit n is CAP n; default 0 */
+	uint64_t capabilities; /* CapabilityBoundingSet=, AmbientCapabilities=: bit n is CAP n; default 0 */
 	uint64_t ambient_capabilities;
 	enum handover handover;
 	enum service_type type;
 	enum notify_access notify_access;
-	int kill_signal;            /* default SIGTERM */
-	uint64_t timeout_start_us, timeout_stop_us; /* defaults 90 s, 30 s; SPEC_INFINITY: none */
+	int kill_signal;                                    /* default SIGTERM */
+	uint64_t timeout_start_us, timeout_stop_us;         /* defaults 90 s, 30 s; SPEC_INFINITY: none */
 	struct output_spec standard_output, standard_error; /* defaults journal, inherit (as stdout) */
-	const char *syslog_identifier; /* default: the name */
-	mode_t umask;               /* default 0022 */
-	int oom_score_adjust;       /* default 0 */
-	int nice;                   /* default 0 */
+	const char *syslog_identifier;                      /* default: the name */
+	mode_t umask;                                       /* default 0022 */
+	int oom_score_adjust;                               /* default 0 */
+	int nice;                                           /* default 0 */
 
 	/* [Resources] written to the file of the same meaning in cgroup v2; SPEC_UNSET leaves the kernel's */
-	uint64_t cpu_weight;        /* 1..10000 */
-	uint64_t cpu_quota_us;      /* CPUQuota=80%: microseconds a second (800000) */
+	uint64_t cpu_weight;          /* 1..10000 */
+	uint64_t cpu_quota_us;        /* CPUQuota=80%: microseconds a second (800000) */
 	uint64_t cpu_quota_period_us; /* default 100 ms */
-	const char *allowed_cpus;   /* "0-3 8" as the kernel's list "0-3,8", or NULL */
-	uint64_t memory_min, memory_low, memory_high, memory_max, memory_swap_max; /* bytes; SPEC_INFINITY: max */
-	uint64_t io_weight;         /* 1..10000 */
-	uint64_t tasks_max;         /* default 512 */
+	const char *allowed_cpus;     /* "0-3 8" as the kernel's list "0-3,8", or NULL */
+	uint64_t memory_min, memory_low, memory_high, memory_max,
+		memory_swap_max; /* bytes; SPEC_INFINITY: max */
+	uint64_t io_weight;      /* 1..10000 */
+	uint64_t tasks_max;      /* default 512 */
 
 	/* [Hibernate] */
-	uint64_t freeze_after_us;   /* idle this long: freeze; default 30 s; SPEC_INFINITY: never */
-	uint64_t stop_after_us;     /* idle this long, counted from the same instant: stop; default 10 min */
-	double idle_cpu;            /* IdleCPU=: below this share of one CPU it is idle; default 0.01 (1%) */
-	enum keep keep;             /* default KEEP_NONE */
-	int priority;               /* Priority=: -100..100, higher wakes first; default 0 */
+	uint64_t freeze_after_us; /* idle this long: freeze; default 30 s; SPEC_INFINITY: never */
+	uint64_t stop_after_us;   /* idle this long, counted from the same instant: stop; default 10 min */
+	double idle_cpu;          /* IdleCPU=: below this share of one CPU it is idle; default 0.01 (1%) */
+	enum keep keep;           /* default KEEP_NONE */
+	int priority;             /* Priority=: -100..100, higher wakes first; default 0 */
 };
 
 /* Reads the unit that is in force for site `name`: its file, the templates of its chain (furthest first), the

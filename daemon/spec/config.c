@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "arena.h"
+#include "cleanup.h"
+#include "key.h"
+#include "type.h"
+#include "unit.h"
+
+#define FIELD(member) offsetof(struct config, member)
+
+static const struct choice level_choices[] = {
+	{"error", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
+	{"info", LOG_INFO}, {"debug", LOG_DEBUG},     {0},
+};
+
+static const struct key keys[] = {
+	{"Daemon", "ControlGroup", &type_user, FIELD(control_group), .argument = "GROUP",
+	 .unset_means = "root alone",
+	 .help = "The group, by name or number, whose members may look at sites with torporctl(1). Changing "
+		 "anything takes root."},
+	{"Daemon", "MaxStarting", &type_unsigned, FIELD(max_starting), .min = 0, .max = 65536,
+	 .argument = "NUMBER", .fallback = "0",
+	 .help = "How many containers are started at a time; connections to others wait in their listeners. 0 "
+		 "is two for each CPU."},
+	{"Daemon", "ScanIntervalSec", &type_span, FIELD(scan_interval_us), .min = 50000, .max = 3600000000,
+	 .argument = "SECONDS", .fallback = "1s",
+	 .help = "How often awake sites are looked at to find the idle ones, from 50ms to an hour."},
+	{"Daemon", "LogLevel", &type_choice, FIELD(log_level), .choices = level_choices,
+	 .argument = "error|warning|notice|info|debug", .fallback = "info",
+	 .help = "Messages less important than this are dropped."},
+};
+
+const struct key_table config_keys = {keys, sizeof keys / sizeof *keys};
+
+static int apply_file(struct config *config, struct arena *arena, const char *path, struct diag *diag)
+{
+	struct setting setting = {.target = config, .arena = arena};
+	struct unit *unit;
+	int error = unit_read(path, &unit, diag);
+
+	if (error < 0)
+		return error;
+	error = key_resolve(&config_keys, unit, diag);
+	for (size_t i = 0; error == 0 && i < unit->n_assignments; i++)
+		if (unit->assignments[i].known)
+			error = key_apply(&setting, unit, &unit->assignments[i], diag);
+	/* The one string may point into the unit, which ends here. */
+	if (error == 0 && config->control_group) {
+		config->control_group = arena_strdup(arena, config->control_group);
+		if (!config->control_group)
+			error = diag_set(diag, -ENOMEM, path, 0, "out of memory");
+	}
+	unit_unref(unit);
+	return error;
+}
+
+static int apply_files(struct config *config, struct arena *arena, const struct lookup *lookup,
+		       struct diag *diag)
+{
+	autofree char *path = NULL;
+	char **drop_ins;
+	int error = lookup_find_file(lookup, "torpor.conf", &path);
+
+	if (error == 0)
+		error = apply_file(config, arena, path, diag);
+	else if (error == -ENOENT)
+		error = 0;
+	else
+		diag_set(diag, error, "torpor.conf", 0, "%s", strerror(-error));
+	if (error < 0)
+		return error;
+	error = lookup_find_drop_ins(lookup, "torpor.conf.d", &drop_ins);
+	if (error < 0)
+		return diag_set(diag, error, "torpor.conf.d", 0, "%s", strerror(-error));
+	for (char **at = drop_ins; *at && error == 0; at++)
+		error = apply_file(config, arena, *at, diag);
+	lookup_free_list(drop_ins);
+	return error;
+}
+
+int config_load(const struct lookup *lookup, struct config *ret, struct diag *diag)
+{
+	struct config config = {0};
+	struct arena arena;
+	int error;
+
+	arena_init(&arena);
+	error = key_set_defaults(&config_keys, &config, &arena);
+	if (error < 0)
+		diag_set(diag, error, NULL, 0, "out of memory");
+	else
+		error = apply_files(&config, &arena, lookup, diag);
+	if (error == 0 && config.control_group) {
+		config.control_group = strdup(config.control_group);
+		if (!config.control_group)
+			error = diag_set(diag, -ENOMEM, "torpor.conf", 0, "out of memory");
+	}
+	arena_finish(&arena);
+	if (error == 0)
+		*ret = config;
+	return error;
+}
+
+void config_finish(struct config *config)
+{
+	free(config->control_group);
+	config->control_group = NULL;
+}

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "type.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capability.h"
+#include "pack.h"
+#include "str.h"
+#include "value.h"
+
+int setting_refuse(struct setting *setting, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(setting->message, sizeof setting->message, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+int setting_expand(struct setting *setting, const char *text, const char **ret)
+{
+	char message[SPECIFIER_MESSAGE_BYTES];
+	int error;
+
+	if (!setting->specifiers) {
+		*ret = text;
+		return 0;
+	}
+	error = specifier_expand(setting->specifiers, text, setting->arena, ret, message);
+	return error == -EINVAL ? setting_refuse(setting, "%s", message) : error;
+}
+
+int setting_path(struct setting *setting, const char *text, const char **ret)
+{
+	char *path;
+	int error = setting_expand(setting, text, &text);
+
+	if (error < 0)
+		return error;
+	path = arena_strdup(setting->arena, text);
+	if (!path)
+		return -ENOMEM;
+	if (value_normalize_path(path) < 0)
+		return setting_refuse(setting, "expected an absolute path of less than %d bytes without \"..\"",
+				      PATH_MAX);
+	*ret = path;
+	return 0;
+}
+
+void type_write_plain(const char *text, FILE *out)
+{
+	for (; *text; text++) {
+		if (*text == '%')
+			putc('%', out);
+		putc(*text, out);
+	}
+}
+
+/* For types whose value is one number. */
+
+static void *field_of(const struct setting *setting)
+{
+	return key_field(setting->key, setting->target);
+}
+
+static int parse_bool(struct setting *setting, const char *text)
+{
+	if (value_parse_bool(text, field_of(setting)) < 0)
+		return setting_refuse(setting, "expected yes or no");
+	return 0;
+}
+
+static void format_bool(const struct key *key, const void *field, FILE *out)
+{
+	(void)key;
+	fputs(*(const bool *)field ? "yes" : "no", out);
+}
+
+static int parse_mode(struct setting *setting, const char *text)
+{
+	mode_t max = (mode_t)setting->key->max;
+
+	if (value_parse_mode(text, max, field_of(setting)) < 0)
+		return setting_refuse(setting, "expected an octal mode of at most %#o", max);
+	return 0;
+}
+
+static void format_mode(const struct key *key, const void *field, FILE *out)
+{
+	(void)key;
+	fprintf(out, "%04o", *(const mode_t *)field);
+}
+
+static int parse_number(struct setting *setting, const char *text, int64_t *ret)
+{
+	const struct key *key = setting->key;
+
+	if (value_parse_integer(text, key->min, key->max, ret) < 0)
+		return setting_refuse(setting, "expected a number from %" PRId64 " to %" PRId64, key->min,
+				      key->max);
+	return 0;
+}
+
+static int parse_int(struct setting *setting, const char *text)
+{
+	int64_t value;
+	int error = parse_number(setting, text, &value);
+
+	if (error == 0)
+		*(int *)field_of(setting) = (int)value;
+	return error;
+}
+
+static void format_int(const struct key *key, const void *field, FILE *out)
+{
+	(void)key;
+	fprintf(out, "%d", *(const int *)field);
+}
+
+static int parse_span(struct setting *setting, const char *text)
+{
+	const struct key *key = setting->key;
+	char min[VALUE_SPAN_BYTES], max[VALUE_SPAN_BYTES];
+	uint64_t us;
+
+	if (value_parse_span(text, 1000000, &us) < 0)
+		return setting_refuse(setting, "expected a time like 30, 500ms, \"1min 30s\"%s",
+				      key->max ? "" : ", or infinity");
+	if (key->max && (us < (uint64_t)key->min || us > (uint64_t)key->max))
+		return setting_refuse(setting, "expected a time from %s to %s",
+				      value_format_span((uint64_t)key->min, min),
+				      value_format_span((uint64_t)key->max, max));
+	*(uint64_t *)field_of(setting) = us;
+	return 0;
+}
+
+static int parse_timeout(struct setting *setting, const char *text)
+{
+	int error = parse_span(setting, text);
+	uint64_t *field = field_of(setting);
+
+	if (error == 0 && *field == 0)
+		*field = SPEC_INFINITY;
+	return error;
+}
+
+static void format_span(const struct key *key, const void *field, FILE *out)
+{
+	char buf[VALUE_SPAN_BYTES];
+
+	(void)key;
+	fputs(value_format_span(*(const uint64_t *)field, buf), out);
+}
+
+static int parse_size(struct setting *setting, const char *text)
+{
+	if (strchr(text, '%'))
+		return setting_refuse(setting,
+				      "a share of the host's memory is not supported; expected bytes like 64M");
+	if (value_parse_size(text, field_of(setting)) < 0)
+		return setting_refuse(setting, "expected a size like 4096, 64M, 1.5G, or infinity");
+	return 0;
+}
+
+static void format_size(const struct key *key, const void *field, FILE *out)
+{
+	char buf[VALUE_SPAN_BYTES];
+
+	(void)key;
+	fputs(value_format_size(*(const uint64_t *)field, buf), out);
+}
+
+static int parse_weight(struct setting *setting, const char *text)
+{
+	int64_t value;
+	int error = parse_number(setting, text, &value);
+
+	if (error == 0)
+		*(uint64_t *)field_of(setting) = (uint64_t)value;
+	return error;
+}
+
+static int parse_count(struct setting *setting, const char *text)
+{
+	if (str_equal(text, "infinity")) {
+		*(uint64_t *)field_of(setting) = SPEC_INFINITY;
+		return 0;
+	}
+	if (strchr(text, '%'))
+		return setting_refuse(setting, "a share is not supported; expected a number or infinity");
+	return parse_weight(setting, text);
+}
+
+static void format_count(const struct key *key, const void *field, FILE *out)
+{
+	uint64_t value = *(const uint64_t *)field;
+
+	(void)key;
+	if (value == SPEC_INFINITY)
+		fputs("infinity", out);
+	else
+		fprintf(out, "%" PRIu64, value);
+}
+
+static int parse_percent(struct setting *setting, const char *text, uint64_t *ret)
+{
+	const struct key *key = setting->key;
+
+	if (value_parse_percent(text, ret) < 0 || *ret < (uint64_t)key->min || *ret > (uint64_t)key->max)
+		return setting_refuse(setting, "expected a share of one CPU like 80%% or 12.5%%");
+	return 0;
+}
+
+static int parse_quota(struct setting *setting, const char *text)
+{
+	uint64_t hundredths;
+	int error = parse_percent(setting, text, &hundredths);
+
+	if (error == 0)
+		*(uint64_t *)field_of(setting) = hundredths * 100;
+	return error;
+}
+
+static void format_quota(const struct key *key, const void *field, FILE *out)
+{
+	char buf[VALUE_SPAN_BYTES];
+
+	(void)key;
+	fputs(value_format_percent(*(const uint64_t *)field / 100, buf), out);
+}
+
+static int parse_share(struct setting *setting, const char *text)
+{
+	uint64_t hundredths;
+	int error = parse_percent(setting, text, &hundredths);
+
+	if (error == 0)
+		*(double *)field_of(setting) = (double)hundredths / 10000;
+	return error;
+}
+
+static void format_share(const struct key *key, const void *field, FILE *out)
+{
+	char buf[VALUE_SPAN_BYTES];
+
+	(void)key;
+	fputs(value_format_percent((uint64_t)(*(const double *)field * 10000 + 0.5), buf), out);
+}
+
+static int parse_signal(struct setting *setting, const char *text)
+{
+	if (value_parse_signal(text, field_of(setting)) < 0)
+		return setting_refuse(setting, "expected a signal like SIGTERM, INT, 15 or RTMIN+3");
+	return 0;
+}
+
+static void format_signal(const struct key *key, const void *field, FILE *out)
+{
+	char buf[VALUE_SIGNAL_BYTES];
+
+	(void)key;
+	fputs(value_format_signal(*(const int *)field, buf), out);
+}
+
+static int parse_choice(struct setting *setting, const char *text)
+{
+	const struct choice *choice = setting->key->choices;
+	char names[128] = "";
+	size_t used = 0;
+
+	for (; choice->name; choice++) {
+		if (str_equal(choice->name, text)) {
+			if (setting->key->type->size == 1)
+				*(int8_t *)field_of(setting) = (int8_t)choice->value;
+			else
+				*(int *)field_of(setting) = choice->value;
+			return 0;
+		}
+		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+					 !used            ? ""
+					 : choice[1].name ? ", "
+							  : " or ",
+					 choice->name);
+	}
+	return setting_refuse(setting, "expected %s", names);
+}
+
+static void format_choice(const struct key *key, const void *field, FILE *out)
+{
+	int value = key->type->size == 1 ? *(const int8_t *)field : *(const int *)field;
+
+	for (const struct choice *choice = key->choices; choice->name; choice++)
+		if (choice->value == value) {
+			fputs(choice->name, out);
+			return;
+		}
+}
+
+static int parse_capabilities(struct setting *setting, const char *text)
+{
+	const char *wrong;
+	size_t length;
+
+	if (capability_parse(text, field_of(setting), &wrong, &length) < 0)
+		return setting_refuse(setting,
+				      "'%.*s' is no capability; expected names like CAP_NET_BIND_SERVICE",
+				      length > 64 ? 64 : (int)length, wrong);
+	return 0;
+}
+
+static void format_capabilities(const struct key *key, const void *field, FILE *out)
+{
+	(void)key;
+	capability_write(*(const uint64_t *)field, out);
+}
+
+/* For types whose value is a string. */
+
+static int parse_string(struct setting *setting, const char *text)
+{
+	return setting_expand(setting, text, field_of(setting));
+}
+
+static int parse_name(struct setting *setting, const char *text)
+{
+	int error = setting_expand(setting, text, &text);
+
+	if (error < 0)
+		return error;
+	if (!str_valid_name(text))
+		return setting_refuse(setting, "expected a name of 1 to %d letters, digits and \":-_.@\"",
+				      NAME_BYTES_MAX);
+	*(const char **)field_of(setting) = text;
+	return 0;
+}
+
+static int parse_template(struct setting *setting, const char *text)
+{
+	if (!str_valid_name(text))
+		return setting_refuse(setting, "expected the name of a template, without \".template\"");
+	return 0;
+}
+
+static void reset_nothing(struct setting *setting)
+{
+	(void)setting;
+}
+
+static int parse_user(struct setting *setting, const char *text)
+{
+	int error = setting_expand(setting, text, &text);
+
+	if (error < 0)
+		return error;
+	if (!value_valid_user(text))
+		return setting_refuse(setting, "expected a name, or a number from 0 to 4294967294");
+	*(const char **)field_of(setting) = text;
+	return 0;
+}
+
+static int parse_cpus(struct setting *setting, const char *text)
+{
+	char cpus[VALUE_CPUS_BYTES] = "";
+	const char **field = field_of(setting);
+
+	if (*field)
+		memcpy(cpus, *field, strlen(*field) + 1);
+	if (value_parse_cpus(text, cpus) < 0)
+		return setting_refuse(setting, "expected CPUs below %d like \"0-3 8\"", VALUE_CPUS_MAX);
+	*field = arena_strdup(setting->arena, cpus);
+	return *field ? 0 : -ENOMEM;
+}
+
+static void format_string(const struct key *key, const void *field, FILE *out)
+{
+	const char *text = *(const char *const *)field;
+
+	(void)key;
+	type_write_plain(text ? text : "", out);
+}
+
+static void copy_string(const struct key *key, void *target, struct pack *pack)
+{
+	const char **field = key_field(key, target);
+
+	*field = pack_string(pack, *field);
+}
+
+static int parse_directory(struct setting *setting, const char *text)
+{
+	bool *optional = (bool *)((char *)setting->target + setting->key->second);
+	bool dash = *text == '-';
+	int error = setting_path(setting, text + dash, field_of(setting));
+
+	if (error == 0)
+		*optional = dash;
+	return error;
+}
+
+static void reset_directory(struct setting *setting)
+{
+	*(const char **)field_of(setting) = NULL;
+	*((char *)setting->target + setting->key->second) = false;
+}
+
+static void print_directory(const struct key *key, const void *target, bool all, FILE *out)
+{
+	const char *path = *(const char *const *)key_field_const(key, target);
+	bool optional = *(const bool *)((const char *)target + key->second);
+
+	if (!path && !all)
+		return;
+	fprintf(out, "%s=%s", key->name, path && optional ? "-" : "");
+	type_write_plain(path ? path : "", out);
+	putc('\n', out);
+}
+
+static const struct {
+	const char *name;
+	enum output_kind kind;
+	bool path;
+} outputs[] = {
+	{"journal", OUTPUT_JOURNAL, false}, {"null", OUTPUT_NULL, false},
+	{"inherit", OUTPUT_INHERIT, false}, {"file:", OUTPUT_FILE, true},
+	{"append:", OUTPUT_APPEND, true},   {"truncate:", OUTPUT_TRUNCATE, true},
+};
+
+static int parse_output(struct setting *setting, const char *text)
+{
+	struct output_spec *output = field_of(setting);
+
+	for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+		size_t length = strlen(outputs[i].name);
+		const char *path = NULL;
+		int error;
+
+		if (outputs[i].path ? strncmp(text, outputs[i].name, length) != 0
+				    : !str_equal(text, outputs[i].name))
+			continue;
+		error = outputs[i].path ? setting_path(setting, text + length, &path) : 0;
+		if (error < 0)
+			return error;
+		/* One by one: the bytes between them stay zero and are compared with the default's. */
+		output->kind = outputs[i].kind;
+		output->path = path;
+		return 0;
+	}
+	return setting_refuse(setting,
+			      "expected journal, null, inherit, file:PATH, append:PATH or truncate:PATH");
+}
+
+static void format_output(const struct key *key, const void *field, FILE *out)
+{
+	const struct output_spec *output = field;
+
+	(void)key;
+	for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+		if (outputs[i].kind == output->kind)
+			fputs(outputs[i].name, out);
+	type_write_plain(output->path ? output->path : "", out);
+}
+
+static void copy_output(const struct key *key, void *target, struct pack *pack)
+{
+	struct output_spec *output = key_field(key, target);
+
+	output->path = pack_string(pack, output->path);
+}
+
+const struct type type_bool = {sizeof(bool), .parse = parse_bool, .format = format_bool};
+const struct type type_mode = {sizeof(mode_t), .parse = parse_mode, .format = format_mode};
+const struct type type_unsigned = {sizeof(unsigned), .parse = parse_int, .format = format_int};
+const struct type type_int = {sizeof(int), .parse = parse_int, .format = format_int};
+const struct type type_span = {sizeof(uint64_t), .parse = parse_span, .format = format_span};
+const struct type type_timeout = {sizeof(uint64_t), .parse = parse_timeout, .format = format_span};
+const struct type type_size = {sizeof(uint64_t), .unset = true, .parse = parse_size, .format = format_size};
+const struct type type_weight = {sizeof(uint64_t), .unset = true, .parse = parse_weight,
+				 .format = format_count};
+const struct type type_count = {sizeof(uint64_t), .unset = true, .parse = parse_count, .format = format_count};
+const struct type type_quota = {sizeof(uint64_t), .unset = true, .parse = parse_quota, .format = format_quota};
+const struct type type_share = {sizeof(double), .parse = parse_share, .format = format_share};
+const struct type type_signal = {sizeof(int), .parse = parse_signal, .format = format_signal};
+const struct type type_choice = {sizeof(int), .parse = parse_choice, .format = format_choice};
+const struct type type_choice_small = {sizeof(int8_t), .parse = parse_choice, .format = format_choice};
+const struct type type_string = {
+	sizeof(char *),
+	.parse = parse_string,
+	.format = format_string,
+	.copy = copy_string,
+};
+const struct type type_name = {
+	sizeof(char *),
+	.parse = parse_name,
+	.format = format_string,
+	.copy = copy_string,
+};
+const struct type type_template = {.parse = parse_template, .reset = reset_nothing};
+const struct type type_user = {
+	sizeof(char *),
+	.parse = parse_user,
+	.format = format_string,
+	.copy = copy_string,
+};
+const struct type type_cpus = {
+	sizeof(char *),
+	.parse = parse_cpus,
+	.format = format_string,
+	.copy = copy_string,
+};
+const struct type type_directory = {
+	.parse = parse_directory,
+	.reset = reset_directory,
+	.print = print_directory,
+	.copy = copy_string,
+};
+const struct type type_output = {
+	sizeof(struct output_spec),
+	.parse = parse_output,
+	.format = format_output,
+	.copy = copy_output,
+};
+const struct type type_capabilities = {
+	sizeof(uint64_t),
+	.parse = parse_capabilities,
+	.format = format_capabilities,
+};

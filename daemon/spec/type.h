@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdio.h>
+
+#include "key.h"
+
+/* The types of keys. Fields: */
+extern const struct type type_bool;         /* bool */
+extern const struct type type_mode;         /* mode_t, at most key->max */
+extern const struct type type_unsigned;     /* unsigned, min to max */
+extern const struct type type_int;          /* int, min to max */
+extern const struct type type_span;         /* uint64_t, microseconds, min to max (0: any) */
+extern const struct type type_timeout;      /* the same; 0 is read as infinity */
+extern const struct type type_size;         /* uint64_t, bytes, or SPEC_UNSET */
+extern const struct type type_weight;       /* uint64_t, min to max, or SPEC_UNSET */
+extern const struct type type_count;        /* uint64_t, min to max or infinity, or SPEC_UNSET */
+extern const struct type type_quota;        /* uint64_t, microseconds a second, or SPEC_UNSET */
+extern const struct type type_share;        /* double, 1.0 is 100% */
+extern const struct type type_signal;       /* int */
+extern const struct type type_choice;       /* an enum, one of key->choices */
+extern const struct type type_choice_small; /* int8_t, the same */
+extern const struct type type_string;       /* const char *, specifiers expanded */
+extern const struct type type_name;         /* const char *, as str_valid_name() */
+extern const struct type type_template;     /* not kept: spec_load() follows it */
+extern const struct type type_user;         /* const char *, a name or number */
+extern const struct type type_cpus;         /* const char *, a list in the kernel's form */
+extern const struct type type_directory;    /* const char *, with its bool "optional" second */
+extern const struct type type_output;       /* struct output_spec */
+extern const struct type type_capabilities; /* uint64_t */
+
+#define SPEC_TIMEOUT_START_US 90000000 /* the defaults in the table, for TimeoutSec= */
+#define SPEC_TIMEOUT_STOP_US  30000000
+
+/* Lists and values of several fields of struct site_spec, in type-list.c. */
+extern const struct type type_listener;    /* key->parameter is the socket type */
+extern const struct type type_fd_name;     /* into every listener */
+extern const struct type type_mount;       /* key->parameter is the enum mount_kind */
+extern const struct type type_command;     /* exec_start and exec_origin */
+extern const struct type type_environment; /* NULL-terminated strings "NAME=value" */
+extern const struct type type_files;       /* NULL-terminated paths, with a "-" where optional */
+extern const struct type type_limit;       /* key->parameter is RLIMIT_* */
+extern const struct type type_timeouts;    /* timeout_start_us and timeout_stop_us */
+
+/* Sets the message and returns -EINVAL. */
+int setting_refuse(struct setting *setting, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Expands specifiers. 0, -EINVAL with the message set, or -ENOMEM. */
+int setting_expand(struct setting *setting, const char *text, const char **ret);
+
+/* Expands and normalises an absolute path. The same. */
+int setting_path(struct setting *setting, const char *text, const char **ret);
+
+/* Writes text with '%' doubled, as a plain value. */
+void type_write_plain(const char *text, FILE *out);
