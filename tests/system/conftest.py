@@ -29,8 +29,8 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def new_instance(request):
-    """Makes instances that are not started yet. Those that still run at the end of a test that passed are stopped
-    and checked; all are removed, however the test ended."""
+    """Makes instances that are not started yet. Those that still run at the end of a test that passed are
+    stopped and checked; all are removed, however the test ended."""
     assert os.geteuid() == 0, "the system tests make namespaces and cgroups: run them as root"
     assert TORPORD.exists(), f"no {TORPORD}: build first (TORPOR_BUILD is {BUILD})"
     instances = request.node.instances = []

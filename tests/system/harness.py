@@ -176,8 +176,8 @@ class Instance:
         command = [*wrapper, *self.command(), f"--cgroup={self.sites_cgroup}", *arguments]
         if sockets:
             numbers = ",".join(str(sock.fileno()) for sock in sockets)
-            command = [sys.executable, "-c", ENTER_WITH_SOCKETS, str(self.daemon_cgroup), ":".join(socket_names),
-                       numbers, *command]
+            command = [sys.executable, "-c", ENTER_WITH_SOCKETS, str(self.daemon_cgroup),
+                       ":".join(socket_names), numbers, *command]
         else:
             command = ["/bin/sh", "-c", ENTER, str(self.daemon_cgroup), *command]
         with open(self.log_path, "ab") as log:
@@ -283,10 +283,12 @@ class Instance:
         """Runs torporctl on this instance; returns the finished process, text in stdout and stderr."""
         command, *rest = arguments
         folders = self.command(TORPORCTL)[1:]
-        options = {"timeout": TIMEOUT, "text": True, "capture_output": True, "stdin": subprocess.DEVNULL, **options}
+        options = {"timeout": TIMEOUT, "text": True, "capture_output": True, "stdin": subprocess.DEVNULL,
+                   **options}
         result = subprocess.run([str(TORPORCTL), *folders, command, *map(str, rest)], check=False, **options)
         if check and result.returncode != 0:
-            raise AssertionError(f"torporctl {arguments}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+            raise AssertionError(f"torporctl {arguments}: exit {result.returncode}\n"
+                                 f"{result.stdout}{result.stderr}")
         return result
 
     def torporctl_json(self, *arguments):
