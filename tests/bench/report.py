@@ -17,7 +17,8 @@ def _latencies(results):
              f"{'':8}{'':11}{'sites':>6}{'at once':>9}{'p50':>9}{'p90':>9}{'p99':>9}{'max':>9}{'count':>7}"]
     for row in results["latencies"]:
         times = "".join(f"{_ms(row[key]):>9}" for key in ("p50_us", "p90_us", "p99_us", "max_us"))
-        lines.append(f"{row['what']:8}{row['who']:11}{row['sites']:>6}{row['at_once']:>9}{times}{row['count']:>7}")
+        lines.append(f"{row['what']:8}{row['who']:11}{row['sites']:>6}{row['at_once']:>9}"
+                     f"{times}{row['count']:>7}")
         if row["errors"]:
             lost = ", ".join(f"{count} {kind}" for kind, count in row["errors"].items())
             lines.append(f"{'':8}lost: {lost}")
