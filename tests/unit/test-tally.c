@@ -2,6 +2,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -315,25 +317,41 @@ static void leave_network(int before_fd)
 	close(before_fd);
 }
 
+/* Gives lo an IPv6 address and waits for the kernel to say that it is there. */
+static void add_address(const struct sockaddr_in6 *in6)
+{
+	struct sockaddr_nl events = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV6_IFADDR};
+	struct { /* in6_ifreq, whose header does not go with netinet/in.h */
+		struct in6_addr address;
+		uint32_t prefix_length;
+		int interface;
+	} request = {in6->sin6_addr, 64, (int)in6->sin6_scope_id};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int events_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	char event[4096];
+
+	assert_return_code(bind(events_fd, (struct sockaddr *)&events, sizeof events), errno);
+	assert_return_code(ioctl(fd, SIOCSIFADDR, &request), errno);
+	while (bind(fd, (const struct sockaddr *)in6, sizeof *in6) < 0) {
+		assert_int_equal(errno, EADDRNOTAVAIL);
+		await_readable(events_fd);
+		assert_true(recv(events_fd, event, sizeof event, 0) > 0);
+	}
+	close(events_fd);
+	close(fd);
+}
+
 /* Link-local addresses are apart on each interface. */
 static void test_scope(void **unused)
 {
 	struct reaper_listener listener, other;
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-	struct { /* in6_ifreq, whose header does not go with netinet/in.h */
-		struct in6_addr address;
-		uint32_t prefix_length;
-		int interface;
-	} request = {.prefix_length = 64};
-	int before_fd = enter_network(), fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), client_fd;
+	int before_fd = enter_network(), fd, client_fd;
 
 	(void)unused;
 	inet_pton(AF_INET6, "fe80::7", &in6.sin6_addr);
 	in6.sin6_scope_id = if_nametoindex("lo");
-	request.address = in6.sin6_addr;
-	request.interface = (int)in6.sin6_scope_id;
-	assert_return_code(ioctl(fd, SIOCSIFADDR, &request), errno);
-	close(fd);
+	add_address(&in6);
 
 	fd = open_socket(&in6, sizeof in6, SOCK_STREAM, &listener);
 	client_fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
