@@ -35,7 +35,9 @@ int inherited_receive(struct inherited **ret)
 		int fd = SD_LISTEN_FDS_START + i;
 
 		if (address_from_fd(fd, &inherited[used].address) < 0) {
-			log_warning("descriptor %d of LISTEN_FDS is no socket that a site can listen on: closed", fd);
+			log_warning(
+				"descriptor %d of LISTEN_FDS is no socket that a site can listen on: closed",
+				fd);
 			fd_close(fd);
 			continue;
 		}
@@ -57,13 +59,16 @@ static int set_options(int fd, const struct site_spec *spec, const struct addres
 
 	if (family == AF_UNIX)
 		return 0;
-	r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	/* For datagrams it would let two programs bind one port. */
+	if (address->type == SOCK_STREAM)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (r == 0 && family == AF_INET6 && spec->bind_ipv6_only >= 0)
 		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, spec->bind_ipv6_only);
 	if (r == 0 && spec->reuse_port)
 		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (r == 0 && spec->free_bind)
-		r = family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1) : set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
+		r = family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
+				       : set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	if (r < 0 || address->type != SOCK_STREAM)
 		return r;
 	if (spec->keep_alive)
@@ -183,7 +188,8 @@ static int take_inherited(struct inherited *inherited, int n, const struct addre
 	return -ENOENT;
 }
 
-static int open_socket(const struct site_spec *spec, const struct address *address, ino_t *inode, const char **what)
+static int open_socket(const struct site_spec *spec, const struct address *address, ino_t *inode,
+		       const char **what)
 {
 	autoclose int fd = socket(address_family(address), address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
@@ -212,8 +218,8 @@ static int open_socket(const struct site_spec *spec, const struct address *addre
 	return steal_fd(&fd);
 }
 
-int listener_open(const struct site_spec *spec, const struct listener_spec *listener, struct inherited *inherited,
-		  int n_inherited, ino_t *inode, struct diag *diag)
+int listener_open(const struct site_spec *spec, const struct listener_spec *listener,
+		  struct inherited *inherited, int n_inherited, ino_t *inode, struct diag *diag)
 {
 	int fd = take_inherited(inherited, n_inherited, &listener->address);
 	char text[ADDRESS_TEXT_BYTES];
@@ -258,7 +264,7 @@ void listener_unwatch(struct listener *listener)
 
 bool listener_pending(const struct listener *listener)
 {
-	struct pollfd pollfd = { .fd = listener->fd, .events = POLLIN };
+	struct pollfd pollfd = {.fd = listener->fd, .events = POLLIN};
 
 	return poll(&pollfd, 1, 0) > 0;
 }

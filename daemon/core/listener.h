@@ -13,8 +13,8 @@ struct site;
 struct listener {
 	uv_poll_t poll; /* its data is the site; first, so that the handle's address is the listener's */
 	const struct address *address; /* of the plan in force */
-	int fd;         /* owned */
-	ino_t inode;    /* of a unix socket's file, so that only our own is removed; else 0 */
+	int fd;                        /* owned */
+	ino_t inode;                   /* of a unix socket's file, so that only our own is removed; else 0 */
 };
 
 /* Sockets that the service manager passed to torpord (LISTEN_FDS), to be matched by address. */
@@ -28,8 +28,8 @@ int inherited_receive(struct inherited **ret);
 
 /* Opens, binds and listens as the spec says, or takes a fitting socket out of inherited[]. A stale unix socket
  * is replaced; a live one is somebody's and never is. Returns the descriptor, or -errno with *diag. */
-int listener_open(const struct site_spec *spec, const struct listener_spec *listener, struct inherited *inherited,
-		  int n_inherited, ino_t *inode, struct diag *diag);
+int listener_open(const struct site_spec *spec, const struct listener_spec *listener,
+		  struct inherited *inherited, int n_inherited, ino_t *inode, struct diag *diag);
 
 /* Makes a listener of a descriptor, not watched yet. NULL when out of memory; fd is the caller's then. */
 struct listener *listener_create(uv_loop_t *loop, int fd, ino_t inode, const struct address *address);

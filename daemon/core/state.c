@@ -4,70 +4,78 @@
 #include "str.h"
 
 static const unsigned char next_state[SITE_STATES][SITE_EVENTS] = {
-	[STATE_COLD] = {
-		[EVENT_CONNECTION] = STATE_STARTING,
-		[EVENT_WAKE] = STATE_STARTING,
-		[EVENT_STOP] = STATE_COLD,
-	},
-	[STATE_STARTING] = {
-		[EVENT_WAKE] = STATE_STARTING,
-		[EVENT_READY] = STATE_AWAKE,
-		[EVENT_FAILED] = STATE_FAILED,
-		[EVENT_EXITED] = STATE_COLD,
-		[EVENT_STOP] = STATE_STOPPING,
-		[EVENT_TIMEOUT] = STATE_STOPPING,
-	},
-	[STATE_AWAKE] = {
-		[EVENT_WAKE] = STATE_AWAKE,
-		[EVENT_READY] = STATE_AWAKE,
-		[EVENT_FAILED] = STATE_FAILED,
-		[EVENT_EXITED] = STATE_COLD,
-		[EVENT_FREEZE] = STATE_FREEZING,
-		[EVENT_STOP] = STATE_STOPPING,
-	},
-	[STATE_FREEZING] = {
-		[EVENT_CONNECTION] = STATE_AWAKE,
-		[EVENT_WAKE] = STATE_AWAKE,
-		[EVENT_READY] = STATE_FREEZING,
-		[EVENT_EXITED] = STATE_COLD,
-		[EVENT_FREEZE] = STATE_FREEZING,
-		[EVENT_FROZEN] = STATE_FROZEN,
-		[EVENT_STOP] = STATE_STOPPING,
-		[EVENT_TIMEOUT] = STATE_AWAKE,
-	},
-	[STATE_FROZEN] = {
-		[EVENT_CONNECTION] = STATE_AWAKE,
-		[EVENT_WAKE] = STATE_AWAKE,
-		[EVENT_READY] = STATE_FROZEN,
-		[EVENT_EXITED] = STATE_COLD,
-		[EVENT_FREEZE] = STATE_FROZEN,
-		[EVENT_STOP] = STATE_STOPPING,
-		[EVENT_TIMEOUT] = STATE_STOPPING,
-	},
-	[STATE_STOPPING] = {
-		[EVENT_WAKE] = STATE_STOPPING,
-		[EVENT_READY] = STATE_STOPPING,
-		[EVENT_FAILED] = STATE_FAILED,
-		[EVENT_EXITED] = STATE_COLD,
-		[EVENT_STOP] = STATE_STOPPING,
-		[EVENT_TIMEOUT] = STATE_STOPPING,
-	},
-	[STATE_FAILED] = {
-		[EVENT_WAKE] = STATE_STARTING,
-		[EVENT_STOP] = STATE_COLD,
-		[EVENT_TIMEOUT] = STATE_COLD,
-	},
+	[STATE_COLD] =
+		{
+			[EVENT_CONNECTION] = STATE_STARTING,
+			[EVENT_WAKE] = STATE_STARTING,
+			[EVENT_STOP] = STATE_COLD,
+		},
+	[STATE_STARTING] =
+		{
+			[EVENT_WAKE] = STATE_STARTING,
+			[EVENT_READY] = STATE_AWAKE,
+			[EVENT_FAILED] = STATE_FAILED,
+			[EVENT_EXITED] = STATE_COLD,
+			[EVENT_STOP] = STATE_STOPPING,
+			[EVENT_TIMEOUT] = STATE_STOPPING,
+		},
+	[STATE_AWAKE] =
+		{
+			[EVENT_WAKE] = STATE_AWAKE,
+			[EVENT_READY] = STATE_AWAKE,
+			[EVENT_FAILED] = STATE_FAILED,
+			[EVENT_EXITED] = STATE_COLD,
+			[EVENT_FREEZE] = STATE_FREEZING,
+			[EVENT_STOP] = STATE_STOPPING,
+		},
+	[STATE_FREEZING] =
+		{
+			[EVENT_CONNECTION] = STATE_AWAKE,
+			[EVENT_WAKE] = STATE_AWAKE,
+			[EVENT_READY] = STATE_FREEZING,
+			[EVENT_EXITED] = STATE_COLD,
+			[EVENT_FREEZE] = STATE_FREEZING,
+			[EVENT_FROZEN] = STATE_FROZEN,
+			[EVENT_STOP] = STATE_STOPPING,
+			[EVENT_TIMEOUT] = STATE_AWAKE,
+		},
+	[STATE_FROZEN] =
+		{
+			[EVENT_CONNECTION] = STATE_AWAKE,
+			[EVENT_WAKE] = STATE_AWAKE,
+			[EVENT_READY] = STATE_FROZEN,
+			[EVENT_EXITED] = STATE_COLD,
+			[EVENT_FREEZE] = STATE_FROZEN,
+			[EVENT_STOP] = STATE_STOPPING,
+			[EVENT_TIMEOUT] = STATE_STOPPING,
+		},
+	[STATE_STOPPING] =
+		{
+			[EVENT_WAKE] = STATE_STOPPING,
+			[EVENT_READY] = STATE_STOPPING,
+			[EVENT_FAILED] = STATE_FAILED,
+			[EVENT_EXITED] = STATE_COLD,
+			[EVENT_STOP] = STATE_STOPPING,
+			[EVENT_TIMEOUT] = STATE_STOPPING,
+		},
+	[STATE_FAILED] =
+		{
+			[EVENT_WAKE] = STATE_STARTING,
+			[EVENT_STOP] = STATE_COLD,
+			[EVENT_TIMEOUT] = STATE_COLD,
+		},
 };
 
 static const struct site_rule rules[SITE_STATES] = {
-	[STATE_ILLEGAL] = { .name = "illegal" },
-	[STATE_COLD] = { .name = "cold", .watched = true, .settled = true },
-	[STATE_STARTING] = { .name = "starting", .container = true, .timer = TIMER_START },
-	[STATE_AWAKE] = { .name = "awake", .container = true, .settled = true },
-	[STATE_FREEZING] = { .name = "freezing", .watched = true, .container = true, .timer = TIMER_FREEZE },
-	[STATE_FROZEN] = { .name = "frozen", .watched = true, .container = true, .settled = true, .timer = TIMER_FROZEN },
-	[STATE_STOPPING] = { .name = "stopping", .container = true, .timer = TIMER_STOP },
-	[STATE_FAILED] = { .name = "failed", .settled = true, .timer = TIMER_BACKOFF },
+	[STATE_ILLEGAL] = {.name = "illegal"},
+	[STATE_COLD] = {.name = "cold", .watched = true, .settled = true},
+	[STATE_STARTING] = {.name = "starting", .container = true, .timer = TIMER_START},
+	[STATE_AWAKE] = {.name = "awake", .container = true, .settled = true},
+	[STATE_FREEZING] = {.name = "freezing", .watched = true, .container = true, .timer = TIMER_FREEZE},
+	[STATE_FROZEN] =
+		{.name = "frozen", .watched = true, .container = true, .settled = true, .timer = TIMER_FROZEN},
+	[STATE_STOPPING] = {.name = "stopping", .container = true, .timer = TIMER_STOP},
+	[STATE_FAILED] = {.name = "failed", .settled = true, .timer = TIMER_BACKOFF},
 };
 
 static const char *const event_names[SITE_EVENTS] = {
@@ -113,7 +121,10 @@ void site_states_print(FILE *out)
 		for (enum site_event event = 0; event < SITE_EVENTS; event++) {
 			enum site_state to = site_next(state, event);
 
-			fprintf(out, " %s |", to == STATE_ILLEGAL ? "" : to == state ? "(stays)" : rules[to].name);
+			fprintf(out, " %s |",
+				to == STATE_ILLEGAL ? ""
+				: to == state       ? "(stays)"
+						    : rules[to].name);
 		}
 		fputc('\n', out);
 	}

@@ -217,7 +217,7 @@ static int plan_shared(struct planner *planner, struct launch_plan *plan)
 int plan_create(struct planner *planner, struct site_spec *spec, struct launch_plan **ret, struct diag *diag)
 {
 	struct launch_plan *plan = calloc(1, sizeof *plan);
-	struct account *account;
+	struct account *account = NULL;
 	int r;
 
 	if (!plan)

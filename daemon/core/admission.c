@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "admission.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "site.h"
+
+void admission_finish(struct admission *admission)
+{
+	free(admission->waiting);
+	*admission = (struct admission){0};
+}
+
+static int priority(const struct run *run)
+{
+	return run->plan->spec->priority;
+}
+
+int admission_request(struct admission *admission, struct run *run)
+{
+	unsigned at = admission->n_waiting;
+
+	if (admission->starting < admission->limit) {
+		admission->starting++;
+		site_launch(run->site);
+		return 0;
+	}
+	if (admission->n_waiting == admission->size) {
+		unsigned want = admission->size ? admission->size * 2 : 64;
+		struct run **grown = realloc(admission->waiting, want * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		admission->waiting = grown;
+		admission->size = want;
+	}
+	while (at > 0 && priority(admission->waiting[at - 1]) < priority(run))
+		at--;
+	memmove(&admission->waiting[at + 1], &admission->waiting[at],
+		(admission->n_waiting - at) * sizeof(admission->waiting[0]));
+	admission->waiting[at] = run;
+	admission->n_waiting++;
+	run->queued = true;
+	return 0;
+}
+
+static struct run *take(struct admission *admission, unsigned at)
+{
+	struct run *run = admission->waiting[at];
+
+	admission->n_waiting--;
+	memmove(&admission->waiting[at], &admission->waiting[at + 1],
+		(admission->n_waiting - at) * sizeof(admission->waiting[0]));
+	run->queued = false;
+	return run;
+}
+
+void admission_release(struct admission *admission, struct run *run)
+{
+	if (run->queued) {
+		for (unsigned i = 0; i < admission->n_waiting; i++)
+			if (admission->waiting[i] == run) {
+				take(admission, i);
+				break;
+			}
+		return;
+	}
+	admission->starting--;
+	while (admission->starting < admission->limit && admission->n_waiting > 0) {
+		admission->starting++;
+		site_launch(take(admission, 0)->site);
+	}
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+struct run;
+
+/* How many starts are under way at a time, and who comes next: by Priority=, then first come first served. The
+ * kernel's backlog is the queue of those who wait for a site; this is the queue of sites. */
+struct admission {
+	struct run **waiting; /* owned; next first */
+	unsigned n_waiting, size;
+	unsigned starting, limit;
+};
+
+void admission_finish(struct admission *admission);
+
+/* Starts the run's site now (site_launch()), or when its turn comes. -ENOMEM. */
+int admission_request(struct admission *admission, struct run *run);
+
+/* The run's start is over, or it gives its place in the queue up. Starts whoever is next. */
+void admission_release(struct admission *admission, struct run *run);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "protocol.h"
+#include "state.h"
+
+struct control;
+struct daemon;
+struct site;
+
+#define CLIENT_QUEUE_BYTES (4 * 1024 * 1024) /* a client that reads slower than this is written to is dropped  \
+					      */
+
+/* What a client's present request waits for. */
+enum client_wait {
+	WAIT_NONE,
+	WAIT_SITE,  /* for `site` to come to rest in `target` */
+	WAIT_LIST,  /* more of a list is to be written */
+	WAIT_EVENTS /* a subscription */
+};
+
+/* A connection to the control socket. */
+struct client {
+	struct client *prev, *next; /* of the control's clients: longest silent first */
+	struct control *control;
+	uv_pipe_t pipe;
+	struct protocol_buffer in;
+	bool may_change; /* root */
+	bool closing;
+	bool more, oneway; /* of the request being answered */
+
+	enum client_wait wait;
+	uint64_t site_id; /* WAIT_SITE; WAIT_EVENTS: 0 for all */
+	enum site_state target;
+	uint64_t wait_since_ns;
+
+	uint64_t list_after;        /* WAIT_LIST: the id of the last site that was written */
+	enum site_state list_state; /* STATE_ILLEGAL: all */
+};
+
+/* Takes the next connection of the listening pipe. NULL (and nothing accepted) when it fails or the peer may
+ * not even look. */
+struct client *client_accept(struct control *control, uv_pipe_t *server);
+
+/* Ends a connection; the memory is given up by the loop. */
+void client_close(struct client *client);
+
+/* Answers: parameters' reference is taken. With continues more replies follow; else the request is over. */
+void client_reply(struct client *client, json_t *parameters, bool continues);
+void client_error(struct client *client, const char *error, json_t *parameters);
+
+/* Goes on with the requests that have come in, one after the other, until one has to wait. */
+void client_run(struct client *client);
+
+/* The control's side: what clients ask it for. */
+struct daemon *control_daemon(struct control *control);
+void control_client_active(struct control *control, struct client *client);
+void control_client_gone(struct control *control, struct client *client);
+
+/* Carries one request out (methods.c). */
+void method_call(struct client *client, const char *method, json_t *parameters);
+
+/* Writes the next part of a list (methods.c). */
+void method_list_continue(struct client *client);
+
+/* Looks whether what a client waits for has come: site has changed its state, or is gone (methods.c). */
+void method_site_settled(struct client *client, struct site *site, bool gone);

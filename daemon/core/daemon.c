@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "control.h"
+#include "delegation.h"
+#include "loader.h"
+#include "log.h"
+#include "notify.h"
+#include "watch.h"
+
+#define STARVED_MS 1000
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t daemon_now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t daemon_realtime_us(void)
+{
+	return clock_ns(CLOCK_REALTIME) / 1000;
+}
+
+void daemon_take_launched(struct daemon *daemon)
+{
+	struct launch_job *job;
+
+	while ((job = launcher_next_done(daemon->launcher))) {
+		struct run *run = (struct run *)((char *)job - offsetof(struct run, job));
+
+		site_launched(run->site);
+	}
+}
+
+static void on_launched(uv_async_t *async)
+{
+	daemon_take_launched(async->data);
+}
+
+static struct site *site_of_run(struct daemon *daemon, uint64_t id)
+{
+	for (struct run *run = daemon->runs; run; run = run->next)
+		if (run->site->id == id)
+			return run->site;
+	return NULL;
+}
+
+static void on_verdict(uv_async_t *async)
+{
+	struct daemon *daemon = async->data;
+	struct reaper_verdict verdict;
+
+	while (reaper_next_verdict(daemon->reaper, &verdict)) {
+		struct site *site = site_of_run(daemon, verdict.id);
+
+		if (!site || site->state != STATE_AWAKE)
+			continue;
+		site->run->stop_when_frozen = verdict.verdict == IDLE_STOP;
+		site_dispatch(site, EVENT_FREEZE, "idle");
+	}
+}
+
+/* Threads may only wake the loop. */
+static void wake_launched(void *userdata)
+{
+	uv_async_send(&((struct daemon *)userdata)->launched);
+}
+
+static void wake_verdict(void *userdata)
+{
+	uv_async_send(&((struct daemon *)userdata)->verdict);
+}
+
+static void on_terminate(uv_signal_t *handle, int signal)
+{
+	log_notice("%s: stopping", strsignal(signal));
+	daemon_stop(handle->data);
+}
+
+static void on_hangup(uv_signal_t *handle, int signal)
+{
+	(void)signal;
+	(void)loader_load_all(handle->data);
+}
+
+static void on_starved(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+	struct site *site, *next;
+
+	HASH_ITER(hh, daemon->sites, site, next)
+	if (site->state == STATE_COLD)
+		site_watch(site);
+}
+
+void daemon_starved(struct daemon *daemon, struct site *site)
+{
+	log_error("site %s: out of memory for a start: trying again in %d ms", site->name, STARVED_MS);
+	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++)
+		listener_unwatch(site->listeners[i]);
+	if (!uv_is_active((uv_handle_t *)&daemon->starved))
+		uv_timer_start(&daemon->starved, on_starved, STARVED_MS, 0);
+}
+
+/* As many files as the host lets us have. */
+static void raise_open_files(struct daemon *daemon)
+{
+	struct rlimit limit = daemon->host.open_files;
+	unsigned reserved = RESERVED_FILES;
+
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		limit = daemon->host.open_files;
+	if (reserved > limit.rlim_cur / 2)
+		reserved = (unsigned)limit.rlim_cur / 2;
+	daemon->max_listeners =
+		(unsigned)(limit.rlim_cur > UINT32_MAX ? UINT32_MAX : limit.rlim_cur) - reserved;
+}
+
+/* One torpord a run folder. */
+static int lock_run_dir(struct daemon *daemon)
+{
+	const char *run_dir = daemon->options.lookup.dirs[1];
+	int r = fd_make_directories(run_dir);
+
+	if (r == 0) {
+		autoclose int dir_fd = open(run_dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+
+		daemon->lock_fd = dir_fd < 0
+					  ? -EBADF
+					  : openat(dir_fd, "torpord.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (daemon->lock_fd < 0)
+			r = -errno;
+		else if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) < 0)
+			r = -errno;
+	}
+	if (r == -EWOULDBLOCK)
+		log_error("another torpord runs with --run=%s", run_dir);
+	else if (r < 0)
+		log_error("run folder %s: %s", run_dir, strerror(-r));
+	return r;
+}
+
+static int load_config(struct daemon *daemon)
+{
+	char text[1100];
+	struct diag diag = {0};
+	int r = config_load(&daemon->options.lookup, &daemon->config, &diag);
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (r < 0) {
+		log_error("%s", diag_format(&diag, text, sizeof text));
+		return r;
+	}
+	log_set_level(daemon->config.log_level);
+	daemon->admission.limit =
+		daemon->config.max_starting ? daemon->config.max_starting : (unsigned)(cpus > 0 ? cpus : 1) * 2;
+	return 0;
+}
+
+static int init_loop(struct daemon *daemon)
+{
+	int r = uv_loop_init(&daemon->loop);
+
+	if (r < 0)
+		return r;
+	/* These five cannot fail but for want of descriptors. */
+	r = uv_async_init(&daemon->loop, &daemon->launched, on_launched);
+	if (r == 0)
+		r = uv_async_init(&daemon->loop, &daemon->verdict, on_verdict);
+	daemon->launched.data = daemon->verdict.data = daemon;
+	uv_signal_init(&daemon->loop, &daemon->terminate);
+	uv_signal_init(&daemon->loop, &daemon->interrupt);
+	uv_signal_init(&daemon->loop, &daemon->hangup);
+	uv_timer_init(&daemon->loop, &daemon->starved);
+	daemon->terminate.data = daemon->interrupt.data = daemon->hangup.data = daemon->starved.data = daemon;
+	return r;
+}
+
+static int start_threads(struct daemon *daemon)
+{
+	int r = launcher_create(daemon->admission.limit, daemon->cgroup_path, wake_launched, daemon,
+				&daemon->launcher);
+
+	if (r < 0) {
+		log_error("the launcher cannot be started: %s", strerror(-r));
+		return r;
+	}
+	r = reaper_create(daemon->config.scan_interval_us, wake_verdict, daemon, &daemon->reaper);
+	if (r < 0)
+		log_error("the reaper cannot be started: %s", strerror(-r));
+	return r;
+}
+
+static int set_up(struct daemon *daemon)
+{
+	int r = host_probe(&daemon->host);
+
+	if (r < 0) {
+		log_error("the host cannot be read: %s", strerror(-r));
+		return r;
+	}
+	daemon->host.run_dir = daemon->options.lookup.dirs[1];
+	raise_open_files(daemon);
+	r = load_config(daemon);
+	if (r == 0)
+		r = lock_run_dir(daemon);
+	if (r < 0)
+		return r;
+	daemon->n_inherited = inherited_receive(&daemon->inherited);
+	if (daemon->n_inherited < 0)
+		return daemon->n_inherited;
+	daemon->cgroup_fd =
+		delegation_open(daemon->options.cgroup, &daemon->cgroup_path, &daemon->host.controllers);
+	if (daemon->cgroup_fd < 0)
+		return daemon->cgroup_fd;
+	planner_init(&daemon->planner, &daemon->host);
+	daemon->cache = spec_cache_create();
+	r = daemon->cache ? start_threads(daemon) : -ENOMEM;
+	if (r == 0) {
+		r = control_create(daemon, &daemon->control);
+		if (r < 0)
+			log_error("control socket %s/control: %s", daemon->host.run_dir, strerror(-r));
+	}
+	if (r == 0) {
+		r = notify_create(daemon, &daemon->notify);
+		if (r < 0)
+			log_error("notify socket %s/notify: %s", daemon->host.run_dir, strerror(-r));
+	}
+	return r;
+}
+
+/* Sockets that no unit claims would otherwise answer nobody for ever. */
+static void close_unclaimed(struct daemon *daemon)
+{
+	char text[ADDRESS_TEXT_BYTES];
+
+	for (int i = 0; i < daemon->n_inherited; i++)
+		if (daemon->inherited[i].fd >= 0) {
+			log_warning("socket %s of LISTEN_FDS is no site's: closed",
+				    address_format(&daemon->inherited[i].address, text));
+			fd_close(daemon->inherited[i].fd);
+		}
+	free(daemon->inherited);
+	daemon->inherited = NULL;
+	daemon->n_inherited = 0;
+}
+
+static void load(struct daemon *daemon)
+{
+	struct load_counts counts;
+	int r = watch_create(daemon, &daemon->watch); /* before loading: nothing is missed in between */
+
+	if (r < 0)
+		log_warning("changes of unit files will not be noticed (use torporctl reload): %s",
+			    strerror(-r));
+	counts = loader_load_all(daemon);
+	close_unclaimed(daemon);
+	log_notice("%u sites listening on %u sockets (limit %u of %llu open files), %u files refused",
+		   counts.loaded, daemon->n_listeners, daemon->max_listeners,
+		   (unsigned long long)daemon->max_listeners + RESERVED_FILES, counts.refused);
+	for (unsigned bit = CONTROLLER_CPU; bit <= CONTROLLER_PIDS; bit <<= 1)
+		if (!(daemon->host.controllers & bit))
+			log_notice("no %s controller in this host's cgroup v2: limits that need it are not in "
+				   "force",
+				   controller_name(bit));
+}
+
+void daemon_site_settled(struct daemon *daemon)
+{
+	if (!daemon->stopping || uv_is_closing((uv_handle_t *)&daemon->terminate))
+		return;
+	for (const struct run *run = daemon->runs; run; run = run->next)
+		if (site_rule(run->site->state)->container)
+			return;
+	uv_stop(&daemon->loop);
+}
+
+void daemon_stop(struct daemon *daemon)
+{
+	struct run *run, *next;
+
+	if (daemon->stopping)
+		return;
+	daemon->stopping = true;
+	sd_notify(0, "STOPPING=1");
+	for (run = daemon->runs; run; run = next) {
+		next = run->next;
+		site_dispatch(run->site, EVENT_STOP, "torpord stops");
+	}
+	daemon_site_settled(daemon);
+}
+
+static void close_loop(struct daemon *daemon)
+{
+	uv_close((uv_handle_t *)&daemon->launched, NULL);
+	uv_close((uv_handle_t *)&daemon->verdict, NULL);
+	uv_close((uv_handle_t *)&daemon->terminate, NULL);
+	uv_close((uv_handle_t *)&daemon->interrupt, NULL);
+	uv_close((uv_handle_t *)&daemon->hangup, NULL);
+	uv_close((uv_handle_t *)&daemon->starved, NULL);
+	(void)uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	if (uv_loop_close(&daemon->loop) < 0)
+		log_warning("handles were left open at the end");
+}
+
+static void tear_down(struct daemon *daemon)
+{
+	struct site *site, *next;
+
+	launcher_destroy(daemon->launcher);
+	reaper_destroy(daemon->reaper);
+	daemon->launcher = NULL;
+	control_destroy(daemon->control);
+	daemon->control = NULL;
+	HASH_ITER(hh, daemon->sites, site, next)
+	site_destroy(site);
+	notify_destroy(daemon->notify);
+	watch_destroy(daemon->watch);
+	admission_finish(&daemon->admission);
+	refused_clear_all(&daemon->refused);
+	close_loop(daemon);
+	spec_cache_destroy(daemon->cache);
+	planner_finish(&daemon->planner);
+	close_unclaimed(daemon);
+	delegation_close(daemon->cgroup_fd, daemon->cgroup_path);
+	free(daemon->cgroup_path);
+	config_finish(&daemon->config);
+	fd_close(daemon->lock_fd);
+}
+
+int daemon_run(const struct options *options)
+{
+	struct daemon daemon = {.options = *options, .cgroup_fd = -EBADF, .lock_fd = -EBADF};
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	daemon.started_us = daemon_realtime_us();
+	r = init_loop(&daemon);
+	if (r < 0) {
+		log_error("the event loop cannot be set up: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	r = set_up(&daemon);
+	if (r == 0) {
+		load(&daemon);
+		uv_signal_start(&daemon.terminate, on_terminate, SIGTERM);
+		uv_signal_start(&daemon.interrupt, on_terminate, SIGINT);
+		uv_signal_start(&daemon.hangup, on_hangup, SIGHUP);
+		sd_notify(0, "READY=1");
+		(void)uv_run(&daemon.loop, UV_RUN_DEFAULT);
+	}
+	tear_down(&daemon);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <uv.h>
+
+#include "admission.h"
+#include "config.h"
+#include "host.h"
+#include "listener.h"
+#include "lookup.h"
+#include "plan.h"
+#include "reaper.h"
+#include "refused.h"
+#include "site.h"
+
+/* What the command line says. */
+struct options {
+	struct lookup lookup; /* --etc, --run, --lib */
+	const char *cgroup;   /* --cgroup; NULL: torpord's own */
+};
+
+/* Descriptors kept free of listeners, for containers, connections and files; less where the limit is small. */
+#define RESERVED_FILES 1000
+
+/* The daemon: one loop on one thread, which alone writes what is in here. */
+struct daemon {
+	uv_loop_t loop;
+	struct options options;
+	struct config config;
+	struct host host;
+	struct planner planner;
+	struct spec_cache *cache;
+	struct site *sites;      /* hash by name */
+	struct refused *refused; /* files that are not in force, hash by site */
+	struct run *runs;        /* list: sites that are not cold */
+	uint64_t next_id;
+	struct admission admission;
+	struct launcher *launcher;
+	struct reaper *reaper;
+	uv_async_t launched, verdict; /* woken by the launcher's and the reaper's threads */
+	uv_signal_t terminate, interrupt, hangup;
+	uv_timer_t starved;
+	struct inherited *inherited; /* owned */
+	int n_inherited;
+	struct watch *watch;
+	struct control *control;
+	struct notify *notify;
+	char *cgroup_path; /* owned: absolute, torpor's own directory */
+	int cgroup_fd;
+	int lock_fd;
+	unsigned n_listeners, max_listeners;
+	uint64_t started_us; /* CLOCK_REALTIME */
+	uint64_t wakes;
+	bool stopping;
+};
+
+/* CLOCK_MONOTONIC in nanoseconds, CLOCK_REALTIME in microseconds. */
+uint64_t daemon_now_ns(void);
+uint64_t daemon_realtime_us(void);
+
+/* Sets everything up, loads all sites, says READY=1, runs until SIGTERM, stops all. Returns an exit code. */
+int daemon_run(const struct options *options);
+
+/* A site has become cold or is gone: when the daemon is stopping and it was the last one, the loop ends. */
+void daemon_site_settled(struct daemon *daemon);
+
+/* There was no memory to start a site: its listeners are left alone for a second, not to spin on them. */
+void daemon_starved(struct daemon *daemon, struct site *site);
+
+/* Takes in what the launcher has done, now: before anything that a container sent after its start. */
+void daemon_take_launched(struct daemon *daemon);
+
+/* Stops every container, then the loop. */
+void daemon_stop(struct daemon *daemon);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "delegation.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "host.h"
+#include "log.h"
+#include "str.h"
+
+#define SUPERVISOR "torpord" /* where the daemon itself lives: a cgroup with controllers holds no processes */
+
+/* Where cgroup v2 is mounted: the usual places of a unified and of a hybrid host. */
+static const char *find_mount(void)
+{
+	static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	struct statfs st;
+
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+		if (statfs(places[i], &st) == 0 && st.f_type == CGROUP2_SUPER_MAGIC)
+			return places[i];
+	return NULL;
+}
+
+/* This process's cgroup as /proc says: "/system.slice/torpor.service". */
+static int own_cgroup(char *buf, size_t size)
+{
+	char text[8192], *line, *end;
+	ssize_t n = fd_read_attribute(AT_FDCWD, "/proc/self/cgroup", text, sizeof text);
+
+	if (n < 0)
+		return (int)n;
+	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!line)
+		return -ENOENT;
+	line = strchr(line, '/');
+	end = line ? strchr(line, '\n') : NULL;
+	if (end)
+		*end = '\0';
+	if (!line || strlen(line) >= size)
+		return -ENOENT;
+	strcpy(buf, line);
+	return 0;
+}
+
+static char *choose_path(const char *wanted)
+{
+	const char *mount = find_mount();
+	char own[PATH_MAX], *path = NULL;
+
+	if (wanted)
+		return strdup(wanted);
+	if (!mount || own_cgroup(own, sizeof own) < 0)
+		return NULL;
+	if (str_has_suffix(own, "/" SUPERVISOR))
+		*strrchr(own, '/') = '\0';
+	/* The root belongs to the machine. */
+	if (asprintf(&path, "%s%s", mount, *own == '\0' || str_equal(own, "/") ? "/torpor" : own) < 0)
+		return NULL;
+	return path;
+}
+
+static bool in_cgroup(int fd)
+{
+	int procs_fd = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), pid;
+	autofclose FILE *procs = procs_fd < 0 ? NULL : fdopen(procs_fd, "r");
+
+	if (!procs) {
+		fd_close(procs_fd);
+		return false;
+	}
+	while (fscanf(procs, "%d", &pid) == 1)
+		if (pid == getpid())
+			return true;
+	return false;
+}
+
+static int step_aside(int fd)
+{
+	autoclose int child_fd = -EBADF;
+
+	if (!in_cgroup(fd))
+		return 0;
+	if (mkdirat(fd, SUPERVISOR, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	child_fd = openat(fd, SUPERVISOR, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	return child_fd < 0 ? -errno : fd_write_attribute(child_fd, "cgroup.procs", "0");
+}
+
+/* Hands on what the kernel lets us hand on, one by one: "threaded" or missing controllers are no reason not to
+ * use the others. */
+static unsigned enable_controllers(int fd)
+{
+	static const unsigned all[] = {CONTROLLER_CPU, CONTROLLER_CPUSET, CONTROLLER_IO, CONTROLLER_MEMORY,
+				       CONTROLLER_PIDS};
+	unsigned available = controllers_available(fd), enabled = 0;
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		char text[16];
+		int r;
+
+		if (!(available & all[i]))
+			continue;
+		snprintf(text, sizeof text, "+%s", controller_name(all[i]));
+		r = fd_write_attribute(fd, "cgroup.subtree_control", text);
+		if (r == 0)
+			enabled |= all[i];
+		else
+			log_warning("cgroup controller %s cannot be used for sites: %s",
+				    controller_name(all[i]), strerror(-r));
+	}
+	return enabled;
+}
+
+/* Sites' cgroups of a daemon that did not get to remove them. */
+static void end_leftovers(int fd)
+{
+	int dup_fd = openat(fd, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	DIR *dir = dup_fd < 0 ? NULL : fdopendir(dup_fd);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	if (!dir) {
+		fd_close(dup_fd);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		int r;
+
+		if (!str_has_suffix(entry->d_name, ".site") && !str_has_suffix(entry->d_name, ".slice"))
+			continue;
+		r = cgroup_destroy_tree(fd, entry->d_name);
+		if (r < 0)
+			log_warning("cgroup %s of an earlier torpord cannot be removed: %s", entry->d_name,
+				    strerror(-r));
+		else
+			n++;
+	}
+	closedir(dir);
+	if (n > 0)
+		log_notice("ended %u containers of an earlier torpord", n);
+}
+
+int delegation_open(const char *wanted, char **path, unsigned *controllers)
+{
+	autofree char *chosen = choose_path(wanted);
+	autoclose int fd = -EBADF;
+	struct statfs st;
+	int r;
+
+	if (!chosen) {
+		log_error("no cgroup v2 is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified: name torpor's "
+			  "part of it "
+			  "with --cgroup=PATH");
+		return -ENOENT;
+	}
+	r = fd_make_directories(chosen);
+	if (r == 0) {
+		fd = open(chosen, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+		r = fd < 0 ? -errno : 0;
+	}
+	if (r == 0 && (fstatfs(fd, &st) < 0 || st.f_type != CGROUP2_SUPER_MAGIC))
+		r = -EMEDIUMTYPE;
+	if (r == 0)
+		r = step_aside(fd);
+	if (r < 0) {
+		log_error("cgroup %s cannot be used: %s", chosen,
+			  r == -EMEDIUMTYPE ? "not a cgroup v2" : strerror(-r));
+		return r;
+	}
+	end_leftovers(fd);
+	*controllers = enable_controllers(fd);
+	*path = steal_ptr(chosen);
+	return steal_fd(&fd);
+}
+
+void delegation_close(int cgroup_fd, const char *path)
+{
+	if (cgroup_fd < 0)
+		return;
+	/* Not empty, or given to us by somebody: then it stays. */
+	if (rmdir(path) < 0)
+		log_debug("cgroup %s stays: %s", path, strerror(errno));
+	fd_close(cgroup_fd);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hold.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+struct held_socket {
+	uv_poll_t poll; /* first: the handle's address is this */
+	int fd;
+	unsigned long inode;
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void hold_release(struct hold *hold)
+{
+	for (unsigned i = 0; i < hold->n; i++) {
+		uv_close((uv_handle_t *)&hold->sockets[i]->poll, on_closed);
+		fd_close(hold->sockets[i]->fd);
+	}
+	free(hold->sockets);
+	*hold = (struct hold){0};
+}
+
+bool hold_pending(const struct hold *hold)
+{
+	for (unsigned i = 0; i < hold->n; i++) {
+		struct pollfd pollfd = {.fd = hold->sockets[i]->fd, .events = POLLIN | POLLRDHUP};
+
+		if (poll(&pollfd, 1, 0) > 0)
+			return true;
+	}
+	return false;
+}
+
+static bool held(const struct hold *hold, unsigned long inode)
+{
+	for (unsigned i = 0; i < hold->n; i++)
+		if (hold->sockets[i]->inode == inode)
+			return true;
+	return false;
+}
+
+/* Makes room for one more. */
+static int grow(struct hold *hold)
+{
+	unsigned want = hold->size ? hold->size * 2 : 8;
+	struct held_socket **grown;
+
+	if (hold->n < hold->size)
+		return 0;
+	if (hold->n >= HOLD_SOCKETS_MAX)
+		return -E2BIG;
+	grown = realloc(hold->sockets, want * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	hold->sockets = grown;
+	hold->size = want;
+	return 0;
+}
+
+/* Holds one descriptor of a process when it is a connected socket. */
+static int take_one(struct hold *hold, uv_loop_t *loop, int pidfd, int number, unsigned long inode,
+		    uv_poll_cb callback, void *data)
+{
+	autoclose int fd = pidfd_getfd(pidfd, number, 0);
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+	struct held_socket *socket;
+	int r;
+
+	if (fd < 0)
+		return errno == EBADF ? 0 : -errno;
+	if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
+		return 0; /* a listener, or not connected */
+	r = grow(hold);
+	if (r < 0)
+		return r;
+	socket = calloc(1, sizeof *socket);
+	if (!socket)
+		return -ENOMEM;
+	if (uv_poll_init(loop, &socket->poll, fd) < 0) {
+		free(socket);
+		return -ENOMEM;
+	}
+	socket->fd = steal_fd(&fd);
+	socket->inode = inode;
+	socket->poll.data = data;
+	hold->sockets[hold->n++] = socket;
+	return uv_poll_start(&socket->poll, UV_READABLE | UV_DISCONNECT, callback);
+}
+
+/* Looks through one process. One that has ended meanwhile has nothing to hold. */
+static int take_process(struct hold *hold, uv_loop_t *loop, pid_t pid, uv_poll_cb callback, void *data)
+{
+	autoclose int pidfd = pidfd_open(pid, 0);
+	char path[64], target[64];
+	struct dirent *entry;
+	DIR *dir;
+	int r = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", pid);
+	if (pidfd < 0 || !(dir = opendir(path)))
+		return errno == ESRCH || errno == ENOENT ? 0 : -errno;
+	while (r == 0 && (entry = readdir(dir))) {
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
+		unsigned long inode;
+
+		if (n < 0)
+			continue;
+		target[n] = '\0';
+		if (sscanf(target, "socket:[%lu]", &inode) == 1 && !held(hold, inode))
+			r = take_one(hold, loop, pidfd, atoi(entry->d_name), inode, callback, data);
+	}
+	closedir(dir);
+	return r;
+}
+
+int hold_take(struct hold *hold, uv_loop_t *loop, const struct container *container, uv_poll_cb callback,
+	      void *data)
+{
+	int fd = openat(container->cgroup_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), r = 0, pid;
+	autofclose FILE *procs = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!procs) {
+		r = -errno;
+		fd_close(fd);
+		return r;
+	}
+	while (r == 0 && fscanf(procs, "%d", &pid) == 1)
+		r = take_process(hold, loop, (pid_t)pid, callback, data);
+	if (r < 0)
+		hold_release(hold);
+	return r;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "notify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "daemon.h"
+#include "log.h"
+#include "str.h"
+
+#define MESSAGE_BYTES   4096
+#define MESSAGES_A_TURN 64 /* a container that floods the socket does not hold the loop */
+
+struct notify {
+	struct daemon *daemon;
+	uv_poll_t poll;
+	int fd;
+	struct sockaddr_un address;
+};
+
+/* The site in whose cgroup a process is, by the last but one ... "/NAME.site" of its path. */
+static struct site *site_of_process(struct daemon *daemon, pid_t pid)
+{
+	char path[64], text[8192], name[NAME_BYTES_MAX + 1];
+	struct site *site = NULL;
+	char *start, *end;
+
+	snprintf(path, sizeof path, "/proc/%d/cgroup", pid);
+	if (fd_read_attribute(AT_FDCWD, path, text, sizeof text) < 0)
+		return NULL;
+	start = strstr(text, "0::");
+	end = start ? strstr(start, ".site") : NULL;
+	if (!end || (end[5] != '\0' && end[5] != '\n' && end[5] != '/'))
+		return NULL;
+	*end = '\0';
+	start = strrchr(start, '/');
+	if (!start || strlen(start + 1) >= sizeof name)
+		return NULL;
+	HASH_FIND_STR(daemon->sites, start + 1, site);
+	return site;
+}
+
+static struct site *find_sender(struct daemon *daemon, pid_t pid)
+{
+	struct site *site;
+
+	for (struct run *run = daemon->runs; run; run = run->next)
+		if (run->container.pid == pid || (run->job_in_flight && run->job.pid == pid))
+			return run->plan->spec->notify_access != NOTIFY_NONE ? run->site : NULL;
+	site = site_of_process(daemon, pid);
+	return site && site->run && site->run->plan->spec->notify_access == NOTIFY_ALL ? site : NULL;
+}
+
+/* Descriptors that somebody passed along are none of our business. */
+static void close_passed(struct msghdr *message)
+{
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(message); cmsg; cmsg = CMSG_NXTHDR(message, cmsg)) {
+		size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		int fds[256];
+
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS || n > 256)
+			continue;
+		memcpy(fds, CMSG_DATA(cmsg), n * sizeof(int));
+		for (size_t i = 0; i < n; i++)
+			fd_close(fds[i]);
+	}
+}
+
+static pid_t sender_of(struct msghdr *message)
+{
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(message); cmsg; cmsg = CMSG_NXTHDR(message, cmsg))
+		if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_CREDENTIALS) {
+			struct ucred cred;
+
+			memcpy(&cred, CMSG_DATA(cmsg), sizeof cred);
+			return cred.pid;
+		}
+	return 0;
+}
+
+static bool receive_one(struct notify *notify)
+{
+	char text[MESSAGE_BYTES + 1], control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(253 * sizeof(int))];
+	struct iovec iov = {.iov_base = text, .iov_len = MESSAGE_BYTES};
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	ssize_t n = recvmsg(notify->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct site *site;
+	pid_t pid;
+
+	if (n < 0)
+		return errno == EINTR;
+	close_passed(&message);
+	pid = sender_of(&message);
+	if (n == 0 || message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || pid <= 0)
+		return true;
+	text[n] = '\0';
+	daemon_take_launched(notify->daemon);
+	site = find_sender(notify->daemon, pid);
+	if (site)
+		site_notified(site, text);
+	else
+		log_debug("notify: message of process %d, which is no site's, dropped", pid);
+	return true;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	for (unsigned i = 0; i < MESSAGES_A_TURN && receive_one(poll->data); i++)
+		;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static int open_socket(struct notify *notify)
+{
+	int one = 1, n;
+
+	notify->address.sun_family = AF_UNIX;
+	n = snprintf(notify->address.sun_path, sizeof notify->address.sun_path, "%s/notify",
+		     notify->daemon->options.lookup.dirs[1]);
+	if (n < 0 || (size_t)n >= sizeof notify->address.sun_path)
+		return -ENAMETOOLONG;
+	notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (notify->fd < 0 || setsockopt(notify->fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one) < 0)
+		return -errno;
+	(void)unlink(notify->address.sun_path);
+	/* Every site's user may write to it; messages of processes that are no site's are dropped. */
+	if (bind(notify->fd, (const struct sockaddr *)&notify->address, sizeof notify->address) < 0 ||
+	    chmod(notify->address.sun_path, 0666) < 0)
+		return -errno;
+	return uv_poll_init(&notify->daemon->loop, &notify->poll, notify->fd);
+}
+
+int notify_create(struct daemon *daemon, struct notify **ret)
+{
+	struct notify *notify = calloc(1, sizeof *notify);
+	int r;
+
+	if (!notify)
+		return -ENOMEM;
+	notify->daemon = daemon;
+	notify->fd = -EBADF;
+	r = open_socket(notify);
+	if (r < 0) {
+		fd_close(notify->fd);
+		free(notify);
+		return r;
+	}
+	notify->poll.data = notify;
+	*ret = notify;
+	return uv_poll_start(&notify->poll, UV_READABLE, on_readable);
+}
+
+void notify_destroy(struct notify *notify)
+{
+	if (!notify)
+		return;
+	(void)unlink(notify->address.sun_path);
+	uv_close((uv_handle_t *)&notify->poll, on_closed);
+	fd_close(notify->fd);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+struct daemon;
+
+/* The socket RUN/notify, on which containers say READY=1 and the like (sd_notify(3)). One for all: the kernel
+ * says who sent what. */
+struct notify;
+
+int notify_create(struct daemon *daemon, struct notify **ret);
+void notify_destroy(struct notify *notify);

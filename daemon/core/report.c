@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "report.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "daemon.h"
+#include "lookup.h"
+#include "str.h"
+
+/* Strings of files and tenants may hold bytes that are no UTF-8, which JSON cannot carry. */
+static json_t *safe_string(const char *text)
+{
+	json_t *string = json_string(text);
+	char escaped[4096];
+
+	if (string)
+		return string;
+	str_escape(text, escaped, sizeof escaped);
+	return json_string(escaped);
+}
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+	if (value)
+		json_object_set_new(object, key, value);
+}
+
+static void set_u64(json_t *object, const char *key, uint64_t value)
+{
+	set(object, key, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
+}
+
+/* Resident bytes of every process of a cgroup: shared pages count in each, so this is an upper bound, used
+ * where the memory controller is not in cgroup v2. */
+static int resident_bytes(int cgroup_fd, uint64_t *ret)
+{
+	int fd = openat(cgroup_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), pid;
+	autofclose FILE *procs = fd < 0 ? NULL : fdopen(fd, "r");
+	uint64_t pages = 0;
+
+	if (!procs) {
+		fd_close(fd);
+		return -errno;
+	}
+	while (fscanf(procs, "%d", &pid) == 1) {
+		char path[64], statm[128];
+		unsigned long resident;
+
+		snprintf(path, sizeof path, "/proc/%d/statm", pid);
+		if (fd_read_attribute(AT_FDCWD, path, statm, sizeof statm) > 0 &&
+		    sscanf(statm, "%*u %lu", &resident) == 1)
+			pages += resident;
+	}
+	*ret = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
+}
+
+static bool container_memory(const struct site *site, uint64_t *ret)
+{
+	if (!site->run || !container_exists(&site->run->container))
+		return false;
+	return cgroup_memory_bytes(site->run->container.cgroup_fd, ret) == 0 ||
+	       resident_bytes(site->run->container.cgroup_fd, ret) == 0;
+}
+
+static const char *error_text(const struct site *site, char *buf, size_t size)
+{
+	const struct refused *refused = refused_find(site->daemon->refused, site->name);
+
+	if (refused)
+		return diag_format(&refused->diag, buf, size);
+	return site->failure ? site->failure->message : NULL;
+}
+
+/* What the reaper saw last, where it watches; a frozen site has the connections that are held. */
+static void add_activity(json_t *object, const struct site *site, bool full)
+{
+	struct reaper_activity activity;
+	const struct run *run = site->run;
+	uint64_t idle_us;
+
+	if (!run || !container_exists(&run->container))
+		return;
+	if (!run->tracked || !reaper_get_activity(site->daemon->reaper, site->id, &activity)) {
+		if (site->state == STATE_FROZEN)
+			set_u64(object, "connections", run->hold.n);
+		return;
+	}
+	if (!activity.scanned_ns)
+		return;
+	set_u64(object, "connections", activity.connections);
+	set(object, "cpu", json_real(activity.cpu));
+	if (!full)
+		return;
+	idle_us = (daemon_now_ns() - activity.last_active_ns) / 1000;
+	set_u64(object, "waiting", activity.waiting);
+	set_u64(object, "idle_us", idle_us);
+	if (activity.reason != BUSY_NOT)
+		set(object, "busy", json_string(busy_reason_text(activity.reason)));
+}
+
+json_t *report_summary(const struct site *site)
+{
+	const struct site_spec *spec = site->plan->spec;
+	json_t *object =
+		json_pack("{s:s, s:s, s:I, s:I}", "name", site->name, "state", site_rule(site->state)->name,
+			  "since_us", (json_int_t)site->since_us, "wakes", (json_int_t)site->wakes);
+	char text[1100];
+	const char *error = error_text(site, text, sizeof text);
+	uint64_t bytes;
+
+	if (!object)
+		return NULL;
+	if (spec->templates)
+		set(object, "template", safe_string(spec->templates[0]));
+	if (container_memory(site, &bytes))
+		set_u64(object, "memory_bytes", bytes);
+	if (error)
+		set(object, "error", safe_string(error));
+	add_activity(object, site, false);
+	return object;
+}
+
+static json_t *listeners_json(const struct site_spec *spec)
+{
+	json_t *array = json_array();
+	char text[ADDRESS_TEXT_BYTES];
+
+	for (unsigned i = 0; array && i < spec->n_listeners; i++) {
+		const struct listener_spec *listener = &spec->listeners[i];
+		json_t *object = json_object();
+
+		if (!object)
+			break;
+		set(object, "address", safe_string(address_format(&listener->address, text)));
+		set(object, "type",
+		    json_string(listener->address.type == SOCK_STREAM  ? "stream"
+				: listener->address.type == SOCK_DGRAM ? "datagram"
+								       : "seqpacket"));
+		set(object, "fd_name", safe_string(listener->fd_name));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
+static json_t *templates_json(const struct site_spec *spec)
+{
+	json_t *array = json_array();
+
+	for (const char *const *name = spec->templates; array && name && *name; name++)
+		json_array_append_new(array, safe_string(*name));
+	return array;
+}
+
+static void add_limits(json_t *object, const struct launch_plan *plan)
+{
+	json_t *limits = json_object(), *missing = json_array();
+	char text[128];
+
+	for (unsigned i = 0; limits && i < plan->n_writes; i++)
+		set(limits, plan->writes[i].file, safe_string(plan->writes[i].value));
+	for (unsigned i = 0; missing && i < plan->n_missing; i++) {
+		snprintf(text, sizeof text, "%s= (no %s controller in this host's cgroup v2)",
+			 plan->missing[i].directive, controller_name(plan->missing[i].controller));
+		json_array_append_new(missing, json_string(text));
+	}
+	set(object, "limits", limits);
+	set(object, "limits_not_in_force", missing);
+}
+
+static json_t *failure_json(const struct failure *failure)
+{
+	json_t *object =
+		json_pack("{s:I, s:s, s:i, s:I}", "time_us", (json_int_t)failure->realtime_us, "step",
+			  failure->step, "errno", failure->error, "restarts", (json_int_t)failure->restarts);
+	uint64_t now = daemon_now_ns();
+
+	if (!object)
+		return NULL;
+	set(object, "message", safe_string(failure->message));
+	if (failure->retry_ns > now)
+		set_u64(object, "retry_in_us", (failure->retry_ns - now) / 1000);
+	return object;
+}
+
+/* When the next rungs come, as far as the times alone say. */
+static void add_next_rung(json_t *object, const struct site *site)
+{
+	const struct site_spec *spec = site->plan->spec;
+	json_t *idle = json_object_get(object, "idle_us");
+	uint64_t left = site_timer_left_us(site), idle_us = idle ? (uint64_t)json_integer_value(idle) : 0;
+
+	if (site->state == STATE_FROZEN && left != UINT64_MAX)
+		set_u64(object, "stops_in_us", left);
+	if (site->state != STATE_AWAKE || !idle || json_object_get(object, "busy"))
+		return;
+	if (spec->keep != KEEP_AWAKE && spec->freeze_after_us != SPEC_INFINITY)
+		set_u64(object, "freezes_in_us",
+			spec->freeze_after_us > idle_us ? spec->freeze_after_us - idle_us : 0);
+	if (spec->keep == KEEP_NONE && spec->stop_after_us != SPEC_INFINITY)
+		set_u64(object, "stops_in_us",
+			spec->stop_after_us > idle_us ? spec->stop_after_us - idle_us : 0);
+}
+
+static void add_run(json_t *object, const struct site *site)
+{
+	const struct run *run = site->run;
+	char path[4352];
+	uint64_t value;
+
+	if (!run || !container_exists(&run->container))
+		return;
+	set_u64(object, "pid", (uint64_t)run->container.pid);
+	snprintf(path, sizeof path, "%s/%s", site->daemon->cgroup_path, run->plan->cgroup);
+	set(object, "cgroup", safe_string(path));
+	if (cgroup_cpu_usage_us(run->container.cgroup_fd, &value) == 0)
+		set_u64(object, "cpu_usage_us", value);
+	if (container_memory(site, &value))
+		set_u64(object, "memory_bytes", value);
+	if (run->status_text)
+		set(object, "status_text", safe_string(run->status_text));
+}
+
+static const char *keep_name(enum keep keep)
+{
+	return keep == KEEP_AWAKE ? "awake" : keep == KEEP_WARM ? "warm" : "no";
+}
+
+json_t *report_status(const struct site *site)
+{
+	const struct site_spec *spec = site->plan->spec;
+	json_t *object = report_summary(site);
+	autofree char *file = NULL;
+
+	if (!object)
+		return NULL;
+	json_object_del(object, "error");
+	set(object, "description", safe_string(spec->description));
+	set(object, "enabled", json_boolean(spec->enabled));
+	set(object, "keep", json_string(keep_name(spec->keep)));
+	(void)lookup_find(&site->daemon->options.lookup, UNIT_SITE, site->name, &file);
+	set(object, "file", safe_string(file ? file : ""));
+	set(object, "templates", templates_json(spec));
+	set(object, "listeners", listeners_json(spec));
+	add_limits(object, site->plan);
+	add_run(object, site);
+	add_activity(object, site, true);
+	add_next_rung(object, site);
+	set_u64(object, "thaws", site->thaws);
+	if (site->last_wake_us) {
+		set_u64(object, "last_wake_us", site->last_wake_us);
+		set_u64(object, "last_wake_took_us", site->last_took_us);
+		set(object, "last_wake_by", safe_string(site->last_wake_by));
+	}
+	set(object, "restart_needed", json_boolean(site->restart_needed));
+	set(object, "file_errors", report_file_errors(refused_find(site->daemon->refused, site->name)));
+	if (site->failure)
+		set(object, "failure", failure_json(site->failure));
+	return object;
+}
+
+static json_t *file_error(const struct refused *refused)
+{
+	json_t *object = json_object();
+
+	if (!object)
+		return NULL;
+	set(object, "file", safe_string(refused->diag.file));
+	set_u64(object, "line", refused->diag.line);
+	set(object, "message", safe_string(refused->diag.message));
+	return object;
+}
+
+json_t *report_file_errors(const struct refused *refused)
+{
+	json_t *array = json_array();
+
+	if (array && refused)
+		json_array_append_new(array, file_error(refused));
+	return array;
+}
+
+json_t *report_all_file_errors(struct daemon *daemon)
+{
+	json_t *array = json_array();
+
+	for (struct refused *refused = daemon->refused; array && refused; refused = refused->hh.next)
+		json_array_append_new(array, file_error(refused));
+	return array;
+}
+
+json_t *report_refused_status(const struct refused *refused)
+{
+	json_t *object = json_object();
+
+	if (!object)
+		return NULL;
+	set(object, "name", safe_string(refused->name));
+	set(object, "description", safe_string(refused->name));
+	set(object, "state", json_string("refused"));
+	set(object, "file", safe_string(refused->diag.file));
+	set(object, "enabled", json_false());
+	set(object, "wakes", json_integer(0));
+	set(object, "file_errors", report_file_errors(refused));
+	return object;
+}
+
+json_t *report_start_failed(const struct site *site)
+{
+	const struct failure *failure = site->failure;
+
+	if (!failure)
+		return json_pack("{s:s, s:s, s:i, s:s}", "site", site->name, "step", "start", "errno", 0,
+				 "message", "failed");
+	return json_pack("{s:s, s:s, s:i, s:o}", "site", site->name, "step", failure->step, "errno",
+			 failure->error, "message", safe_string(failure->message));
+}
+
+static unsigned count_open_files(void)
+{
+	unsigned n = 0;
+	DIR *dir = opendir("/proc/self/fd");
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n > 3 ? n - 3 : 0; /* ".", ".." and the folder itself */
+}
+
+static json_t *controllers_json(unsigned mask)
+{
+	json_t *array = json_array();
+
+	for (unsigned bit = CONTROLLER_CPU; array && bit <= CONTROLLER_PIDS; bit <<= 1)
+		if (mask & bit)
+			json_array_append_new(array, json_string(controller_name(bit)));
+	return array;
+}
+
+static void add_usage(json_t *object)
+{
+	struct rusage usage;
+	char statm[128];
+	unsigned long resident = 0;
+
+	getrusage(RUSAGE_SELF, &usage);
+	set_u64(object, "cpu_usage_us",
+		(uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+			(uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
+	if (fd_read_attribute(AT_FDCWD, "/proc/self/statm", statm, sizeof statm) > 0)
+		(void)sscanf(statm, "%*u %lu", &resident);
+	set_u64(object, "memory_bytes", resident * (uint64_t)sysconf(_SC_PAGESIZE));
+}
+
+json_t *report_host(struct daemon *daemon)
+{
+	unsigned states[SITE_STATES] = {0}, missing = ~daemon->host.controllers & (CONTROLLER_PIDS * 2 - 1);
+	json_t *object = json_object(), *counts = json_object(), *warnings = json_array();
+	struct rlimit limit;
+	char text[256];
+
+	if (!object)
+		return NULL;
+	for (const struct site *site = daemon->sites; site; site = site->hh.next)
+		states[site->state]++;
+	for (enum site_state state = STATE_ILLEGAL + 1; counts && state < SITE_STATES; state++)
+		set_u64(counts, site_rule(state)->name, states[state]);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (missing) {
+		snprintf(text, sizeof text,
+			 "some controllers are not in this host's cgroup v2: limits that need them are not in "
+			 "force");
+		json_array_append_new(warnings, json_string(text));
+	}
+	if (daemon->n_listeners >= daemon->max_listeners) {
+		snprintf(text, sizeof text,
+			 "the open-files limit (%llu) leaves no room for more than %u listeners",
+			 (unsigned long long)limit.rlim_cur, daemon->max_listeners);
+		json_array_append_new(warnings, json_string(text));
+	}
+	set(object, "version", json_string(TORPOR_VERSION));
+	set_u64(object, "pid", (uint64_t)getpid());
+	set_u64(object, "started_us", daemon->started_us);
+	set_u64(object, "sites", HASH_COUNT(daemon->sites));
+	set(object, "states", counts);
+	set_u64(object, "listeners", daemon->n_listeners);
+	set_u64(object, "open_files", count_open_files());
+	set_u64(object, "open_files_limit", limit.rlim_cur);
+	set(object, "cgroup", safe_string(daemon->cgroup_path));
+	set(object, "controllers", controllers_json(daemon->host.controllers));
+	set(object, "controllers_missing", controllers_json(missing));
+	add_usage(object);
+	set_u64(object, "wakes", daemon->wakes);
+	set_u64(object, "starting", daemon->admission.starting);
+	set_u64(object, "queued", daemon->admission.n_waiting);
+	set_u64(object, "max_starting", daemon->admission.limit);
+	set_u64(object, "scans", reaper_scans(daemon->reaper));
+	set(object, "file_errors", report_all_file_errors(daemon));
+	set(object, "warnings", warnings);
+	return object;
+}

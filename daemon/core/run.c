@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <utlist.h>
+
+#include "cleanup.h"
+#include "daemon.h"
+#include "log.h"
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct run *run = handle->data;
+
+	if (--run->open_handles == 0)
+		free(run);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct run *run = timer->data;
+
+	/* What came while the timer was due goes first: a stop must not overtake a connection. */
+	if (run->site->state == STATE_FROZEN && run_pending(run))
+		site_dispatch(run->site, EVENT_CONNECTION, "connection");
+	else
+		site_dispatch(run->site, EVENT_TIMEOUT, "timeout");
+}
+
+struct run *run_create(struct site *site)
+{
+	struct run *run = calloc(1, sizeof *run);
+
+	if (!run)
+		return NULL;
+	run->site = site;
+	run->plan = plan_ref(site->plan);
+	run->wake_ns = daemon_now_ns();
+	container_init(&run->container);
+	uv_timer_init(&site->daemon->loop, &run->timer);
+	run->timer.data = run;
+	run->open_handles = 1;
+	DL_APPEND(site->daemon->runs, run);
+	return run;
+}
+
+void run_destroy(struct run *run)
+{
+	if (!run)
+		return;
+	run_untrack(run);
+	hold_release(&run->hold);
+	run_detach(run);
+	DL_DELETE(run->site->daemon->runs, run);
+	plan_unref(run->plan);
+	free(run->listener_fds);
+	free(run->status_text);
+	uv_close((uv_handle_t *)&run->timer, on_closed);
+}
+
+/* How a container ended, in words for the log and for status. */
+static const char *describe_end(int code, int status, char *buf, size_t size)
+{
+	if (code == CLD_EXITED)
+		snprintf(buf, size, "exited with status %d", status);
+	else
+		snprintf(buf, size, "was killed by signal %s%s", strsignal(status),
+			 code == CLD_DUMPED ? " (core dumped)" : "");
+	return buf;
+}
+
+static void on_ended(uv_poll_t *poll, int status, int events)
+{
+	struct run *run = poll->data;
+	char text[128];
+	int code, value, r = container_reap(&run->container, &code, &value);
+
+	(void)status;
+	(void)events;
+	if (r == -EAGAIN)
+		return;
+	if (r < 0) {
+		log_error("site %s: waitid: %s", run->site->name, strerror(-r));
+		code = CLD_KILLED;
+		value = SIGKILL;
+	}
+	site_ended(run->site, code == CLD_EXITED && value == 0, describe_end(code, value, text, sizeof text));
+}
+
+int run_attach(struct run *run)
+{
+	struct daemon *daemon = run->site->daemon;
+	int r = container_open(&run->container, run->job.pid, daemon->cgroup_fd, run->plan->cgroup);
+
+	if (r == 0) {
+		r = uv_poll_init(&daemon->loop, &run->pidfd_poll, run->container.pidfd);
+		if (r == 0) {
+			run->pidfd_poll.data = run;
+			run->open_handles++;
+			r = uv_poll_start(&run->pidfd_poll, UV_READABLE, on_ended);
+		}
+		if (r == 0)
+			return 0;
+		container_finish(&run->container);
+	}
+	/* Without a descriptor it cannot be supervised: end it now. */
+	autoclose int fd = openat(daemon->cgroup_fd, run->plan->cgroup, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)cgroup_kill(fd);
+	(void)waitpid(run->job.pid, NULL, 0);
+	(void)cgroup_remove(daemon->cgroup_fd, run->plan->cgroup);
+	return r;
+}
+
+void run_detach(struct run *run)
+{
+	struct daemon *daemon = run->site->daemon;
+	int r;
+
+	if (!container_exists(&run->container))
+		return;
+	run_unwatch_freeze(run);
+	uv_close((uv_handle_t *)&run->pidfd_poll, on_closed);
+	container_finish(&run->container);
+	r = cgroup_remove(daemon->cgroup_fd, run->plan->cgroup);
+	if (r < 0)
+		log_warning("site %s: cgroup %s cannot be removed: %s", run->site->name, run->plan->cgroup,
+			    strerror(-r));
+	if (run->plan->slice)
+		(void)cgroup_remove(daemon->cgroup_fd, run->plan->slice); /* when it was the last one */
+}
+
+static void check_frozen(struct run *run)
+{
+	struct cgroup_events events;
+
+	if (cgroup_read_events(run->container.events_fd, &events) == 0 && events.frozen)
+		site_dispatch(run->site, EVENT_FROZEN, "frozen");
+}
+
+static void on_cgroup_events(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	check_frozen(poll->data);
+}
+
+int run_watch_freeze(struct run *run)
+{
+	int r = uv_poll_init(&run->site->daemon->loop, &run->events_poll, run->container.events_fd);
+
+	if (r < 0)
+		return r;
+	run->events_poll.data = run;
+	run->open_handles++;
+	run->events_watched = true;
+	r = uv_poll_start(&run->events_poll, UV_PRIORITIZED, on_cgroup_events);
+	if (r == 0)
+		check_frozen(run); /* it may have been quicker than we are */
+	return r;
+}
+
+void run_unwatch_freeze(struct run *run)
+{
+	if (!run->events_watched)
+		return;
+	run->events_watched = false;
+	uv_close((uv_handle_t *)&run->events_poll, on_closed);
+}
+
+void run_set_timer(struct run *run, uint64_t timeout_us)
+{
+	if (timeout_us == SPEC_INFINITY)
+		uv_timer_stop(&run->timer);
+	else
+		uv_timer_start(&run->timer, on_timer, (timeout_us + 999) / 1000, 0);
+}
+
+void run_stop_timer(struct run *run)
+{
+	uv_timer_stop(&run->timer);
+}
+
+bool run_pending(const struct run *run)
+{
+	const struct site *site = run->site;
+
+	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++)
+		if (listener_pending(site->listeners[i]))
+			return true;
+	return hold_pending(&run->hold);
+}
+
+int run_track(struct run *run)
+{
+	const struct site_spec *spec = run->site->plan->spec;
+	struct reaper_listener listeners[SPEC_LISTENERS_MAX];
+	struct reaper_site site = {
+		.id = run->site->id,
+		.listeners = listeners,
+		.n_listeners = spec->n_listeners,
+		.policy = {.freeze_after_us = spec->keep == KEEP_AWAKE ? IDLE_NEVER : spec->freeze_after_us,
+			   .stop_after_us = spec->keep != KEEP_NONE ? IDLE_NEVER : spec->stop_after_us,
+			   .idle_cpu = spec->idle_cpu},
+	};
+	int r;
+
+	for (unsigned i = 0; i < spec->n_listeners; i++) {
+		const struct address *address = &spec->listeners[i].address;
+
+		listeners[i] = (struct reaper_listener){.type = address->type, .length = address->length};
+		memcpy(&listeners[i].address, address->sockaddr, address->length);
+	}
+	site.cgroup_fd = fcntl(run->container.cgroup_fd, F_DUPFD_CLOEXEC, 3);
+	if (site.cgroup_fd < 0)
+		return -errno;
+	r = reaper_track(run->site->daemon->reaper, &site);
+	run->tracked = r == 0;
+	return r;
+}
+
+void run_untrack(struct run *run)
+{
+	if (run->tracked)
+		reaper_untrack(run->site->daemon->reaper, run->site->id);
+	run->tracked = false;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "site.h"
+
+/* The handles and descriptors of a run; what they report goes to site_dispatch(). */
+
+/* A run in which nothing happens yet, in the daemon's list. NULL when out of memory. */
+struct run *run_create(struct site *site);
+
+/* Closes everything; the memory is given up by the loop. A process or a cgroup that is left is not touched.
+ * NULL is fine. */
+void run_destroy(struct run *run);
+
+/* Takes hold of the process that the run's job has started, and watches for its end. -errno. */
+int run_attach(struct run *run);
+
+/* Lets go of a container that has ended, and removes its cgroup. */
+void run_detach(struct run *run);
+
+/* Watches cgroup.events while the container freezes, or stops to. -errno. */
+int run_watch_freeze(struct run *run);
+void run_unwatch_freeze(struct run *run);
+
+/* Arms the timer, once; SPEC_INFINITY: not. Or stops it. */
+void run_set_timer(struct run *run, uint64_t timeout_us);
+void run_stop_timer(struct run *run);
+
+/* Whether something is there to be read on a held connection, or waits for a listener. */
+bool run_pending(const struct run *run);
+
+/* Hands the site's wishes and addresses to the reaper, or takes them back. -errno. */
+int run_track(struct run *run);
+void run_untrack(struct run *run);

@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "site.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "cleanup.h"
+#include "control.h"
+#include "daemon.h"
+#include "loader.h"
+#include "log.h"
+#include "run.h"
+#include "str.h"
+
+#define FREEZE_TIMEOUT_US 2000000  /* a freeze that takes longer is undone (D state, FUSE) */
+#define KILL_RETRY_US     10000000 /* between two attempts to kill what does not die */
+#define BACKOFF_MIN_US    1000000
+#define BACKOFF_MAX_US    60000000
+#define SETTLED_US        10000000 /* a run this long was no failed start */
+#define QUICK_EXIT_US     2000000  /* clean exits quicker than this, so many in a row, are a failure: */
+#define QUICK_EXITS_MAX   20       /* systemd's TriggerLimitIntervalSec=2s, TriggerLimitBurst=20 */
+
+static uint64_t run_age_us(const struct run *run)
+{
+	return run->ready_ns ? (daemon_now_ns() - run->ready_ns) / 1000 : 0;
+}
+
+/* Failures. */
+
+static void clear_failure(struct site *site)
+{
+	free(site->failure);
+	site->failure = NULL;
+}
+
+static void __attribute__((format(printf, 4, 5)))
+record_failure(struct site *site, const char *step, int error, const char *format, ...)
+{
+	unsigned restarts = site->failure ? site->failure->restarts : 0;
+	va_list args;
+
+	if (!site->failure)
+		site->failure = calloc(1, sizeof *site->failure);
+	if (!site->failure)
+		return;
+	*site->failure = (struct failure){.realtime_us = daemon_realtime_us(), .step = step, .error = error};
+	site->failure->restarts = restarts + 1;
+	va_start(args, format);
+	vsnprintf(site->failure->message, sizeof site->failure->message, format, args);
+	va_end(args);
+	log_warning("site %s: %s", site->name, site->failure->message);
+}
+
+static uint64_t backoff_us(const struct site *site)
+{
+	unsigned restarts = site->failure ? site->failure->restarts : 1;
+	uint64_t us = restarts > 6 ? BACKOFF_MAX_US : BACKOFF_MIN_US << (restarts - 1);
+
+	return us < BACKOFF_MAX_US ? us : BACKOFF_MAX_US;
+}
+
+/* The state, and what goes with it. */
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	site_dispatch(poll->data, EVENT_CONNECTION, "connection");
+}
+
+static void on_held_data(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	site_dispatch(poll->data, EVENT_CONNECTION, "data on an open connection");
+}
+
+static void watch_listeners(struct site *site, bool watch)
+{
+	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++) {
+		int r = 0;
+
+		if (watch)
+			r = listener_watch(site->listeners[i], on_connection);
+		else
+			listener_unwatch(site->listeners[i]);
+		if (r < 0)
+			log_error("site %s: a listener cannot be watched: %s", site->name, strerror(-r));
+	}
+}
+
+void site_watch(struct site *site)
+{
+	watch_listeners(site, true);
+}
+
+static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
+{
+	const struct site_spec *spec = site->plan->spec;
+	uint64_t idle_us;
+
+	switch (timer) {
+	case TIMER_START:
+		return site->run->queued ? SPEC_INFINITY : spec->timeout_start_us;
+	case TIMER_FREEZE:
+		return FREEZE_TIMEOUT_US;
+	case TIMER_FROZEN:
+		if (spec->keep != KEEP_NONE || spec->stop_after_us == SPEC_INFINITY)
+			return SPEC_INFINITY;
+		idle_us = (daemon_now_ns() - site->run->last_active_ns) / 1000;
+		return idle_us < spec->stop_after_us ? spec->stop_after_us - idle_us : 0;
+	case TIMER_STOP:
+		return site->run->killed ? KILL_RETRY_US : spec->timeout_stop_us;
+	case TIMER_BACKOFF:
+		return backoff_us(site);
+	default:
+		return SPEC_INFINITY;
+	}
+}
+
+static void set_timer(struct site *site)
+{
+	enum site_timer timer = site_rule(site->state)->timer;
+
+	if (!site->run)
+		return;
+	run_set_timer(site->run, timer == TIMER_NONE ? SPEC_INFINITY : timer_length_us(site, timer));
+	if (timer == TIMER_BACKOFF && site->failure)
+		site->failure->retry_ns = daemon_now_ns() + backoff_us(site) * 1000;
+}
+
+/* The only place that writes a site's state. */
+static void set_state(struct site *site, enum site_state state, const char *by)
+{
+	const struct site_rule *from = site_rule(site->state), *to = site_rule(state);
+	uint64_t took_us = 0;
+
+	if (site->state == state)
+		return;
+	if (state == STATE_AWAKE) {
+		took_us = (daemon_now_ns() - site->run->wake_ns) / 1000;
+		site->last_took_us = took_us;
+	}
+	site->state = (uint8_t)state;
+	site->since_us = daemon_realtime_us();
+	if (from->watched != to->watched)
+		watch_listeners(site, to->watched);
+	set_timer(site);
+	log_debug("site %s: %s -> %s (%s)", site->name, from->name, to->name, by);
+	control_site_changed(site, from->name, by, took_us);
+}
+
+/* What happens on the way into a state. Each may find that the site has to go on to another at once. */
+
+static void note_wake(struct site *site, const char *by)
+{
+	site->last_wake_us = daemon_realtime_us();
+	site->last_wake_by = by;
+}
+
+static void begin_start(struct site *site, const char *by)
+{
+	run_destroy(site->run); /* of a failed start: its timer */
+	site->run = run_create(site);
+	if (!site->run) {
+		daemon_starved(site->daemon, site);
+		return;
+	}
+	note_wake(site, by);
+	site->wanted = false;
+	set_state(site, STATE_STARTING, by);
+	if (admission_request(&site->daemon->admission, site->run) < 0) {
+		record_failure(site, "start", ENOMEM, "cannot be queued for its start: out of memory");
+		site_dispatch(site, EVENT_FAILED, "failed");
+	}
+}
+
+void site_launch(struct site *site)
+{
+	struct run *run = site->run;
+	const struct site_spec *spec = run->plan->spec;
+
+	run->listener_fds = malloc(spec->n_listeners * sizeof(int));
+	if (!run->listener_fds) {
+		record_failure(site, "start", ENOMEM, "cannot be started: out of memory");
+		admission_release(&site->daemon->admission, run);
+		site_dispatch(site, EVENT_FAILED, "failed");
+		return;
+	}
+	for (unsigned i = 0; i < spec->n_listeners; i++)
+		run->listener_fds[i] = site->listeners[i]->fd;
+	run->job = (struct launch_job){
+		.plan = plan_ref(run->plan), .id = site->id, .listener_fds = run->listener_fds};
+	run->job_in_flight = true;
+	set_timer(site);
+	launcher_submit(site->daemon->launcher, &run->job);
+}
+
+static void end_job(struct run *run)
+{
+	run->job_in_flight = false;
+	plan_unref(run->job.plan);
+	run->job.plan = NULL;
+	free(run->listener_fds);
+	run->listener_fds = NULL;
+}
+
+void site_launched(struct site *site)
+{
+	struct run *run = site->run;
+	struct daemon *daemon = site->daemon;
+	char text[480];
+	int r;
+
+	r = run->job.error ? -run->job.error : run_attach(run);
+	if (r < 0) {
+		const char *step = run->job.error ? launch_step_name(run->job.step) : "attach";
+
+		if (!run->failed_start)
+			record_failure(site, step, -r, "%s",
+				       run->job.error ? launch_job_error(&run->job, text, sizeof text)
+						      : strerror(-r));
+	}
+	end_job(run);
+	admission_release(&daemon->admission, run);
+	if (r < 0)
+		site_dispatch(site,
+			      site->state == STATE_STOPPING && !run->failed_start ? EVENT_EXITED : EVENT_FAILED,
+			      "start failed");
+	else if (site->state == STATE_STOPPING)
+		site_dispatch(site, EVENT_STOP, "stop");
+	else if (run->plan->spec->type == TYPE_SIMPLE || run->notify_ready)
+		site_dispatch(site, EVENT_READY, "started");
+	loader_apply_changed(daemon);
+}
+
+static void become_awake(struct site *site, const char *by)
+{
+	struct run *run = site->run;
+	int r;
+
+	if (site->state == STATE_STARTING) {
+		run->ready_ns = daemon_now_ns();
+		site->wakes++;
+		site->daemon->wakes++;
+	} else {
+		run->wake_ns = daemon_now_ns();
+		run_unwatch_freeze(run);
+		hold_release(&run->hold);
+		run->stop_when_frozen = false;
+		r = cgroup_set_frozen(run->container.cgroup_fd, false);
+		if (r < 0)
+			log_error("site %s: cannot be thawed: %s", site->name, strerror(-r));
+		if (site->state == STATE_FROZEN) {
+			site->thaws++;
+			note_wake(site, by);
+		}
+	}
+	set_state(site, STATE_AWAKE, by);
+	r = run_track(run);
+	if (r < 0)
+		log_error("site %s: idleness cannot be watched: %s", site->name, strerror(-r));
+}
+
+static void begin_freeze(struct site *site, const char *by)
+{
+	struct run *run = site->run;
+	struct reaper_activity activity;
+	int r;
+
+	run->last_active_ns = daemon_now_ns();
+	if (run->tracked && reaper_get_activity(site->daemon->reaper, site->id, &activity) &&
+	    activity.last_active_ns)
+		run->last_active_ns = activity.last_active_ns;
+	if (run_age_us(run) > SETTLED_US)
+		clear_failure(site);
+	run_untrack(run);
+	set_state(site, STATE_FREEZING, by);
+	r = cgroup_set_frozen(run->container.cgroup_fd, true);
+	if (r == 0)
+		r = run_watch_freeze(run);
+	if (r < 0) {
+		log_error("site %s: cannot be frozen: %s", site->name, strerror(-r));
+		site_dispatch(site, EVENT_WAKE, "freeze failed");
+	}
+}
+
+/* Frozen: look again. What came in on a connection before is found by epoll, which is level-triggered. */
+static void become_frozen(struct site *site, const char *by)
+{
+	struct run *run = site->run;
+	int r;
+
+	run_unwatch_freeze(run);
+	r = hold_take(&run->hold, &site->daemon->loop, &run->container, on_held_data, site);
+	if (r < 0) {
+		log_warning("site %s: stays awake, its connections cannot be held while frozen: %s", site->name,
+			    strerror(-r));
+		site_dispatch(site, EVENT_WAKE, "connections cannot be held");
+		return;
+	}
+	if (!run->stop_when_frozen) {
+		set_state(site, STATE_FROZEN, by);
+		return;
+	}
+	if (run_pending(run))
+		site_dispatch(site, EVENT_CONNECTION, "connection");
+	else
+		site_dispatch(site, EVENT_STOP, "idle");
+}
+
+static void kill_container(struct run *run)
+{
+	struct daemon *daemon = run->site->daemon;
+	autoclose int fd = -EBADF;
+
+	run->killed = true;
+	if (container_exists(&run->container)) {
+		(void)container_kill(&run->container);
+		return;
+	}
+	/* Still between clone3 and execve: the launcher waits for it. */
+	fd = openat(daemon->cgroup_fd, run->plan->cgroup, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)cgroup_kill(fd);
+}
+
+/* The signal is queued before the thaw, so that the program's first instruction is its handler. */
+static void signal_container(struct site *site, bool frozen)
+{
+	struct run *run = site->run;
+	int r;
+
+	run_untrack(run);
+	run_unwatch_freeze(run);
+	hold_release(&run->hold);
+	r = container_signal(&run->container, run->plan->spec->kill_signal);
+	if (r < 0 && r != -ESRCH)
+		log_error("site %s: cannot be signalled: %s", site->name, strerror(-r));
+	run->killed |= r == 1;
+	if (frozen)
+		(void)cgroup_set_frozen(run->container.cgroup_fd, false);
+}
+
+static void begin_stop(struct site *site, enum site_event event, const char *by)
+{
+	struct run *run = site->run;
+	enum site_state from = site->state;
+	bool frozen = from == STATE_FREEZING || from == STATE_FROZEN;
+
+	if (run_age_us(run) > SETTLED_US && from != STATE_STOPPING)
+		clear_failure(site);
+	if (from == STATE_STARTING && event == EVENT_TIMEOUT) {
+		run->failed_start = true;
+		record_failure(site, "start", ETIMEDOUT, "did not start within TimeoutStartSec=");
+	}
+	if (from == STATE_STOPPING && event == EVENT_TIMEOUT) {
+		log_warning("site %s: did not stop within TimeoutStopSec=: killing it", site->name);
+		kill_container(run);
+		set_timer(site);
+		return;
+	}
+	set_state(site, STATE_STOPPING, by);
+	if (run->queued) {
+		admission_release(&site->daemon->admission, run);
+		site_dispatch(site, EVENT_EXITED, "stop");
+	} else if (run->job_in_flight) {
+		if (run->failed_start)
+			kill_container(run);
+	} else if (container_exists(&run->container) && !run->killed) {
+		signal_container(site, frozen);
+		set_timer(site);
+	}
+}
+
+/* Cold or failed: nothing is left of the run but, when failed, its timer. */
+static void end_run(struct site *site, enum site_state state, const char *by)
+{
+	struct daemon *daemon = site->daemon;
+	enum site_state from = site->state;
+	struct run *run = site->run;
+
+	if (state == STATE_FAILED && !(site->leaving || daemon->stopping)) {
+		run_untrack(run);
+		hold_release(&run->hold);
+		run_detach(run);
+		set_state(site, STATE_FAILED, by);
+		return;
+	}
+	if (from == STATE_FAILED && by && str_equal(by, "command"))
+		clear_failure(site);
+	run_destroy(run);
+	site->run = NULL;
+	site->restart_needed = false;
+	set_state(site, STATE_COLD, by);
+	if (site->leaving || daemon->stopping) {
+		if (site->leaving)
+			site_destroy(site);
+		daemon_site_settled(daemon);
+		return;
+	}
+	if (site->plan->spec->keep != KEEP_NONE && from != STATE_STOPPING)
+		site->wanted = true;
+	if (site->wanted)
+		site_dispatch(site, EVENT_WAKE, "wanted");
+}
+
+bool site_dispatch(struct site *site, enum site_event event, const char *by)
+{
+	enum site_state from = site->state, to = site_next(from, event);
+
+	if (to == STATE_ILLEGAL || (to == STATE_STARTING && (site->daemon->stopping || site->leaving))) {
+		log_debug("site %s: event %s in state %s", site->name, site_event_name(event),
+			  site_rule(from)->name);
+		return false;
+	}
+	if (from == STATE_STOPPING && event == EVENT_WAKE)
+		site->wanted = true;
+	if (to == from && !(to == STATE_STOPPING && (event == EVENT_STOP || event == EVENT_TIMEOUT)))
+		return true;
+	switch (to) {
+	case STATE_STARTING:
+		begin_start(site, by);
+		break;
+	case STATE_AWAKE:
+		become_awake(site, by);
+		break;
+	case STATE_FREEZING:
+		begin_freeze(site, by);
+		break;
+	case STATE_FROZEN:
+		become_frozen(site, by);
+		break;
+	case STATE_STOPPING:
+		begin_stop(site, event, by);
+		break;
+	default:
+		end_run(site, to, by);
+	}
+	return true;
+}
+
+void site_ended(struct site *site, bool clean, const char *how)
+{
+	struct run *run = site->run;
+	uint64_t age_us = run_age_us(run);
+	bool blame = false;
+
+	if (run->failed_start) {
+		blame = true;
+	} else if (site->state == STATE_STARTING) {
+		record_failure(site, "start", 0, "%s before it said READY=1", how);
+		blame = true;
+	} else if (site->state == STATE_AWAKE && !clean && !run->killed) {
+		if (age_us > SETTLED_US)
+			clear_failure(site);
+		record_failure(site, "run", 0, "%s after %llu ms%s", how, (unsigned long long)(age_us / 1000),
+			       age_us < SETTLED_US ? ": see its output" : "");
+		blame = age_us < SETTLED_US;
+	} else if (site->state == STATE_AWAKE && age_us < QUICK_EXIT_US) {
+		blame = ++site->quick_exits >= QUICK_EXITS_MAX;
+		if (blame)
+			record_failure(site, "run", 0, "%s at once, %u times in a row", how, site->quick_exits);
+	}
+	if (age_us >= QUICK_EXIT_US)
+		site->quick_exits = 0;
+	site_dispatch(site, blame ? EVENT_FAILED : EVENT_EXITED, clean ? "exited" : "died");
+}
+
+/* One line of a message of sd_notify(3). */
+static void notified_line(struct site *site, const char *line)
+{
+	struct run *run = site->run;
+	uint64_t us;
+
+	if (str_equal(line, "READY=1")) {
+		run->notify_ready = true;
+		if (site->state == STATE_STARTING && !run->job_in_flight)
+			site_dispatch(site, EVENT_READY, "ready");
+	} else if (strncmp(line, "STATUS=", 7) == 0) {
+		free(run->status_text);
+		run->status_text = strndup(line + 7, 256);
+	} else if (strncmp(line, "TORPOR_BUSY=", 12) == 0) {
+		if (run->tracked)
+			reaper_announce(site->daemon->reaper, site->id, line[12] == '1');
+	} else if (strncmp(line, "EXTEND_TIMEOUT_USEC=", 20) == 0 && str_to_u64(line + 20, &us) == 0) {
+		if (site->state == STATE_STARTING || (site->state == STATE_STOPPING && !run->killed))
+			run_set_timer(run, us);
+	}
+}
+
+void site_notified(struct site *site, const char *message)
+{
+	autofree char *copy = strdup(message);
+	char *rest = copy, *line;
+
+	if (!copy)
+		return;
+	while (site->run && (line = strsep(&rest, "\n")))
+		notified_line(site, line);
+}
+
+uint64_t site_timer_left_us(const struct site *site)
+{
+	if (!site->run || !uv_is_active((const uv_handle_t *)&site->run->timer))
+		return UINT64_MAX;
+	return uv_timer_get_due_in(&site->run->timer) * 1000;
+}
+
+/* Life and death. */
+
+static void adopt_listeners(struct site *site, struct listener **listeners)
+{
+	site->listeners = listeners;
+	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++) {
+		listeners[i]->poll.data = site;
+		listeners[i]->address = &site->plan->spec->listeners[i].address;
+	}
+}
+
+struct site *site_create(struct daemon *daemon, struct launch_plan *plan, struct listener **listeners)
+{
+	struct site *site = calloc(1, sizeof *site);
+
+	if (!site)
+		return NULL;
+	site->name = strdup(plan->spec->name);
+	if (site->name)
+		HASH_ADD_KEYPTR(hh, daemon->sites, site->name, strlen(site->name), site);
+	if (!site->hh.tbl) {
+		free(site->name);
+		free(site);
+		return NULL;
+	}
+	site->daemon = daemon;
+	site->plan = plan;
+	site->id = ++daemon->next_id;
+	site->state = STATE_COLD;
+	site->since_us = daemon_realtime_us();
+	adopt_listeners(site, listeners);
+	watch_listeners(site, true);
+	if (plan->spec->keep != KEEP_NONE)
+		site_dispatch(site, EVENT_WAKE, "keep");
+	return site;
+}
+
+static bool kept(struct listener *listener, struct listener **listeners, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (listeners[i] == listener)
+			return true;
+	return false;
+}
+
+static void close_listeners(struct site *site, struct listener **keep, unsigned n_keep)
+{
+	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++)
+		if (!kept(site->listeners[i], keep, n_keep)) {
+			listener_close(site->listeners[i], true);
+			site->daemon->n_listeners--;
+		}
+	free(site->listeners);
+	site->listeners = NULL;
+}
+
+void site_replace(struct site *site, struct launch_plan *plan, struct listener **listeners)
+{
+	struct launch_plan *old = site->plan;
+
+	close_listeners(site, listeners, plan->spec->n_listeners);
+	site->plan = plan;
+	adopt_listeners(site, listeners);
+	site->leaving = false;
+	plan_unref(old);
+	if (site_rule(site->state)->watched)
+		watch_listeners(site, true);
+	if (site->run && site_rule(site->state)->container)
+		site->restart_needed = true;
+	if (site->run && site->run->tracked) {
+		run_untrack(site->run); /* with the new times and addresses */
+		(void)run_track(site->run);
+	}
+	if (site->state == STATE_FROZEN)
+		set_timer(site);
+	if (plan->spec->keep != KEEP_NONE && site->state == STATE_COLD)
+		site_dispatch(site, EVENT_WAKE, "keep");
+}
+
+void site_remove(struct site *site)
+{
+	struct daemon *daemon = site->daemon;
+
+	site->leaving = true;
+	if (site->state == STATE_COLD) {
+		site_destroy(site);
+		daemon_site_settled(daemon);
+	} else if (site->state != STATE_STOPPING) {
+		site_dispatch(site, EVENT_STOP, "removed");
+	}
+}
+
+void site_destroy(struct site *site)
+{
+	control_site_gone(site);
+	close_listeners(site, NULL, 0);
+	run_destroy(site->run);
+	HASH_DEL(site->daemon->sites, site);
+	plan_unref(site->plan);
+	clear_failure(site);
+	free(site->name);
+	free(site);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+#include <uthash.h>
+#include <uv.h>
+
+#include "container.h"
+#include "hold.h"
+#include "launcher.h"
+#include "listener.h"
+#include "plan.h"
+#include "state.h"
+
+struct daemon;
+struct site;
+
+/* What a site has only while it is not cold: a failed start, a container, the timers of its state. */
+struct run {
+	struct run *prev, *next; /* of the daemon's runs */
+	struct site *site;
+	struct container container;
+	struct launch_plan *plan; /* the plan it was started with; one reference */
+	struct launch_job job;
+	struct hold hold;
+	uv_poll_t pidfd_poll, events_poll;
+	uv_timer_t timer;
+	unsigned open_handles;   /* freed when the loop has given the last one back */
+	bool job_in_flight;      /* the launcher has it */
+	bool queued;             /* waits for admission */
+	bool failed_start;       /* what ends next is to blame: a start that took too long */
+	bool killed;             /* cgroup.kill was written: how it ended is our doing */
+	bool stop_when_frozen;   /* the verdict was stop: freeze, look, then stop */
+	bool tracked;            /* the reaper watches it */
+	bool notify_ready;       /* READY=1 came before the launcher's answer */
+	bool events_watched;     /* events_poll is in use */
+	uint64_t last_active_ns; /* CLOCK_MONOTONIC, when it was found idle */
+	uint64_t wake_ns;        /* CLOCK_MONOTONIC at the event that started it */
+	uint64_t ready_ns;       /* when it became awake first */
+	int *listener_fds;       /* owned: for the job */
+	char *status_text;       /* STATUS= of sd_notify; owned */
+};
+
+/* The last thing that went wrong; kept until the next stop by command or a run that lasts. */
+struct failure {
+	uint64_t realtime_us;
+	const char *step;  /* static: a launch step's name, "run", "start" */
+	int error;         /* errno, or 0 */
+	unsigned restarts; /* in a row */
+	uint64_t retry_ns; /* CLOCK_MONOTONIC of the end of the back-off; 0: none */
+	char message[480];
+};
+
+struct site {
+	UT_hash_handle hh; /* by name, in the daemon's sites */
+	struct daemon *daemon;
+	char *name;                          /* owned */
+	struct launch_plan *plan;            /* in force; one reference */
+	struct listener **listeners;         /* [plan->spec->n_listeners]; owned */
+	struct run *run;                     /* NULL while cold and nothing is under way */
+	struct failure *failure;             /* owned; NULL: none */
+	uint64_t id;                         /* never used twice */
+	uint64_t since_us;                   /* CLOCK_REALTIME of the last change of state */
+	uint64_t last_wake_us, last_took_us; /* realtime; duration */
+	const char *last_wake_by;            /* static text */
+	uint32_t wakes, thaws;
+	uint32_t quick_exits; /* in a row, of programs that ended with status 0 at once */
+	uint8_t state;
+	bool leaving;        /* removed: gone as soon as it is cold */
+	bool wanted;         /* wake again as soon as it is cold */
+	bool changed;        /* its files changed while a start was under way: to be read again */
+	bool restart_needed; /* the container runs on an older plan */
+};
+
+/* A new site, cold, its listeners open and watched; the plan's reference and the array of listeners are taken
+ * over on success. NULL when out of memory. */
+struct site *site_create(struct daemon *daemon, struct launch_plan *plan, struct listener **listeners);
+
+/* Puts a new plan in force; old listeners that are not in the new array are closed. The container goes on with
+ * the plan it has. */
+void site_replace(struct site *site, struct launch_plan *plan, struct listener **listeners);
+
+/* Stops the site and forgets it when it is cold. The site may be gone when this returns. */
+void site_remove(struct site *site);
+
+/* Something happened; by says to people why ("connection on 127.0.0.1:80"), a static string. Returns false when
+ * the table has no answer, and nothing was done. The site may be gone when this returns. */
+bool site_dispatch(struct site *site, enum site_event event, const char *by);
+
+/* Watches the listeners of a cold site (again). */
+void site_watch(struct site *site);
+
+/* Frees a cold site at the end of the daemon. */
+void site_destroy(struct site *site);
+
+/* The start that was queued may go ahead: called by admission. */
+void site_launch(struct site *site);
+
+/* A launch job has come back. */
+void site_launched(struct site *site);
+
+/* Its container has ended, cleanly (status 0) or not; how says it in words. */
+void site_ended(struct site *site, bool clean, const char *how);
+
+/* READY=1, STATUS=, EXTEND_TIMEOUT_USEC= and TORPOR_BUSY= of its container (sd_notify(3)). */
+void site_notified(struct site *site, const char *message);
+
+/* When its state's timer will fire, in microseconds from now; UINT64_MAX when none runs. */
+uint64_t site_timer_left_us(const struct site *site);

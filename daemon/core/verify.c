@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "verify.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "cleanup.h"
+#include "environment.h"
+#include "plan.h"
+#include "str.h"
+
+#define DEPTH_MAX 8
+
+/* A listener that a file has claimed. */
+struct claim {
+	UT_hash_handle hh;
+	struct address address; /* the key */
+	char *file;
+};
+
+struct verify {
+	const struct lookup *lookup;
+	struct host host;
+	struct planner planner;
+	struct claim *claims;
+	json_t *errors; /* NULL: print as they come */
+	unsigned checked, failed;
+};
+
+static void report(struct verify *verify, const struct diag *diag)
+{
+	char text[1100];
+
+	verify->failed++;
+	if (verify->errors) {
+		json_t *message = json_string(diag->message);
+
+		diag_format(diag, text, sizeof text);
+		json_array_append_new(verify->errors,
+				      json_pack("{s:s, s:i, s:o}", "file", diag->file, "line", (int)diag->line,
+						"message", message ? message : json_string(text)));
+	} else {
+		fprintf(stderr, "%s\n", diag_format(diag, text, sizeof text));
+	}
+}
+
+static void warn(const struct verify *verify, const char *file, unsigned line, const char *message,
+		 const char *what)
+{
+	struct diag diag;
+	char text[1100];
+
+	if (verify->errors)
+		return;
+	diag_set(&diag, 0, file, line, "warning: %s: %s", what, message);
+	fprintf(stderr, "%s\n", diag_format(&diag, text, sizeof text));
+}
+
+static int claim_listeners(struct verify *verify, const struct site_spec *spec, const char *path,
+			   struct diag *diag)
+{
+	char text[ADDRESS_TEXT_BYTES];
+
+	for (unsigned i = 0; i < spec->n_listeners; i++) {
+		const struct address *address = &spec->listeners[i].address;
+		struct claim *claim;
+
+		HASH_FIND(hh, verify->claims, address, sizeof *address, claim);
+		if (claim)
+			return diag_set(diag, -EADDRINUSE, path, 0, "listener %s is already claimed by %s",
+					address_format(address, text), claim->file);
+		claim = calloc(1, sizeof *claim);
+		if (!claim || !(claim->file = strdup(path))) {
+			free(claim);
+			return diag_set(diag, -ENOMEM, path, 0, "out of memory");
+		}
+		claim->address = *address;
+		HASH_ADD(hh, verify->claims, address, sizeof claim->address, claim);
+	}
+	return 0;
+}
+
+/* A program that is not there may be installed later: said, not refused. */
+static void check_program(const struct verify *verify, const struct site_spec *spec)
+{
+	const char *program = spec->exec_start[0];
+	char path[PATH_MAX];
+
+	if (strchr(program, '/')) {
+		bool bound = false;
+
+		for (unsigned i = 0; i < spec->n_mounts; i++)
+			bound |= spec->mounts[i].target &&
+				 strncmp(program, spec->mounts[i].target, strlen(spec->mounts[i].target)) == 0;
+		if (!bound && access(program, X_OK) < 0)
+			warn(verify, spec->exec_origin.file, spec->exec_origin.line, strerror(errno), program);
+		return;
+	}
+	for (const char *const *folder = environment_search_path; *folder; folder++) {
+		snprintf(path, sizeof path, "%s%s", *folder, program);
+		if (access(path, X_OK) == 0)
+			return;
+	}
+	warn(verify, spec->exec_origin.file, spec->exec_origin.line, "no such program", program);
+}
+
+static void check_site(struct verify *verify, const char *path)
+{
+	struct launch_plan *plan = NULL;
+	struct site_spec *spec = NULL;
+	struct diag diag = {0};
+	int r = spec_load_file(verify->lookup, path, &spec, &diag);
+
+	if (r == 0) {
+		r = claim_listeners(verify, spec, path, &diag);
+		if (r == 0)
+			r = plan_create(&verify->planner, spec, &plan, &diag);
+		if (r == 0)
+			check_program(verify, spec);
+		else
+			spec_free(spec);
+	}
+	if (r < 0)
+		report(verify, &diag);
+	plan_unref(plan);
+}
+
+static void check_path(struct verify *verify, const char *path, unsigned depth, bool named);
+
+static int compare_entries(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void check_folder(struct verify *verify, const char *path, unsigned depth)
+{
+	struct dirent **entries;
+	int n = scandir(path, &entries, NULL, compare_entries);
+
+	if (n < 0) {
+		struct diag diag;
+
+		diag_set(&diag, 0, path, 0, "%s", strerror(errno));
+		report(verify, &diag);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		char child[PATH_MAX];
+
+		if (entries[i]->d_name[0] != '.' &&
+		    snprintf(child, sizeof child, "%s/%s", path, entries[i]->d_name) < (int)sizeof child)
+			check_path(verify, child, depth + 1, false);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+/* Files that somebody named have to be units; others in a folder need not. */
+static void check_path(struct verify *verify, const char *path, unsigned depth, bool named)
+{
+	struct diag diag = {0};
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		if (depth < DEPTH_MAX)
+			check_folder(verify, path, depth);
+		return;
+	}
+	if (str_has_suffix(path, unit_kind_suffix(UNIT_SITE))) {
+		verify->checked++;
+		check_site(verify, path);
+	} else if (str_has_suffix(path, unit_kind_suffix(UNIT_TEMPLATE)) ||
+		   (str_has_suffix(path, ".conf") && strstr(path, ".d/"))) {
+		verify->checked++;
+		if (spec_check_fragment(verify->lookup, path, &diag) < 0)
+			report(verify, &diag);
+	} else if (named) {
+		diag_set(&diag, 0, path, 0,
+			 "expected the name of a unit: NAME.site, NAME.template, or NAME.site.d/NAME.conf");
+		report(verify, &diag);
+	}
+}
+
+int verify_files(const struct lookup *lookup, char **paths, bool json)
+{
+	struct verify verify = {.lookup = lookup};
+	struct claim *claim, *next;
+
+	if (host_probe(&verify.host) < 0) {
+		fputs("torpord: the host cannot be read\n", stderr);
+		return EXIT_FAILURE;
+	}
+	verify.host.run_dir = lookup->dirs[1];
+	planner_init(&verify.planner, &verify.host);
+	verify.errors = json ? json_array() : NULL;
+	for (; *paths; paths++)
+		check_path(&verify, *paths, 0, true);
+	if (json) {
+		json_dumpf(verify.errors, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+		putchar('\n');
+		json_decref(verify.errors);
+	} else if (verify.failed == 0) {
+		printf("%u units checked, no error\n", verify.checked);
+	}
+	HASH_ITER(hh, verify.claims, claim, next)
+	{
+		HASH_DEL(verify.claims, claim);
+		free(claim->file);
+		free(claim);
+	}
+	planner_finish(&verify.planner);
+	return verify.failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
