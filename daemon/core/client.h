@@ -13,8 +13,9 @@ struct control;
 struct daemon;
 struct site;
 
-#define CLIENT_QUEUE_BYTES (4 * 1024 * 1024) /* a client that reads slower than this is written to is dropped  \
-					      */
+#define CLIENT_QUEUE_BYTES                                                                                     \
+	(4 * 1024 * 1024) /* a client that reads slower than this is written to is dropped                     \
+			   */
 
 /* What a client's present request waits for. */
 enum client_wait {

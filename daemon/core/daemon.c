@@ -51,9 +51,11 @@ void daemon_take_launched(struct daemon *daemon)
 	}
 }
 
-static void on_launched(uv_async_t *async)
+static void on_launched(uv_poll_t *poll, int status, int events)
 {
-	daemon_take_launched(async->data);
+	(void)status;
+	(void)events;
+	daemon_take_launched(poll->data);
 }
 
 static struct site *site_of_run(struct daemon *daemon, uint64_t id)
@@ -79,12 +81,7 @@ static void on_verdict(uv_async_t *async)
 	}
 }
 
-/* Threads may only wake the loop. */
-static void wake_launched(void *userdata)
-{
-	uv_async_send(&((struct daemon *)userdata)->launched);
-}
-
+/* The reaper's thread may only wake the loop. */
 static void wake_verdict(void *userdata)
 {
 	uv_async_send(&((struct daemon *)userdata)->verdict);
@@ -183,11 +180,8 @@ static int init_loop(struct daemon *daemon)
 
 	if (r < 0)
 		return r;
-	/* These five cannot fail but for want of descriptors. */
-	r = uv_async_init(&daemon->loop, &daemon->launched, on_launched);
-	if (r == 0)
-		r = uv_async_init(&daemon->loop, &daemon->verdict, on_verdict);
-	daemon->launched.data = daemon->verdict.data = daemon;
+	r = uv_async_init(&daemon->loop, &daemon->verdict, on_verdict);
+	daemon->verdict.data = daemon;
 	uv_signal_init(&daemon->loop, &daemon->terminate);
 	uv_signal_init(&daemon->loop, &daemon->interrupt);
 	uv_signal_init(&daemon->loop, &daemon->hangup);
@@ -198,9 +192,14 @@ static int init_loop(struct daemon *daemon)
 
 static int start_threads(struct daemon *daemon)
 {
-	int r = launcher_create(daemon->admission.limit, daemon->cgroup_path, wake_launched, daemon,
-				&daemon->launcher);
+	int r = launcher_create(daemon->admission.limit, daemon->cgroup_path, &daemon->launcher);
 
+	if (r == 0)
+		r = uv_poll_init(&daemon->loop, &daemon->launched, launcher_event_fd(daemon->launcher));
+	if (r == 0) {
+		daemon->launched.data = daemon;
+		r = uv_poll_start(&daemon->launched, UV_READABLE, on_launched);
+	}
 	if (r < 0) {
 		log_error("the launcher cannot be started: %s", strerror(-r));
 		return r;
@@ -312,7 +311,6 @@ void daemon_stop(struct daemon *daemon)
 
 static void close_loop(struct daemon *daemon)
 {
-	uv_close((uv_handle_t *)&daemon->launched, NULL);
 	uv_close((uv_handle_t *)&daemon->verdict, NULL);
 	uv_close((uv_handle_t *)&daemon->terminate, NULL);
 	uv_close((uv_handle_t *)&daemon->interrupt, NULL);
@@ -327,6 +325,8 @@ static void tear_down(struct daemon *daemon)
 {
 	struct site *site, *next;
 
+	if (daemon->launched.data)
+		uv_close((uv_handle_t *)&daemon->launched, NULL);
 	launcher_destroy(daemon->launcher);
 	reaper_destroy(daemon->reaper);
 	daemon->launcher = NULL;

@@ -37,7 +37,8 @@ struct daemon {
 	struct admission admission;
 	struct launcher *launcher;
 	struct reaper *reaper;
-	uv_async_t launched, verdict; /* woken by the launcher's and the reaper's threads */
+	uv_poll_t launched; /* the launcher has done something */
+	uv_async_t verdict; /* the reaper has found something */
 	uv_signal_t terminate, interrupt, hangup;
 	uv_timer_t starved;
 	struct inherited *inherited; /* owned */

@@ -38,9 +38,10 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-int launch_thread_init(struct launch_thread *thread, const char *cgroup_path)
+int launch_thread_init(struct launch_thread *thread, const char *cgroup_path, int event_fd)
 {
 	*thread = (struct launch_thread){.self_fd = -EBADF,
+					 .event_fd = -EBADF,
 					 .cgroup_fd = -EBADF,
 					 .null_fd = -EBADF,
 					 .host_network_fd = -EBADF,
@@ -50,10 +51,12 @@ int launch_thread_init(struct launch_thread *thread, const char *cgroup_path)
 	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		return -errno;
 	thread->self_fd = pidfd_open(getpid(), 0);
+	thread->event_fd = thread->self_fd < 0 ? -1 : pidfd_getfd(thread->self_fd, event_fd, 0);
 	thread->cgroup_fd = open(cgroup_path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	thread->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	thread->host_network_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (thread->self_fd < 0 || thread->cgroup_fd < 0 || thread->null_fd < 0 || thread->host_network_fd < 0)
+	if (thread->self_fd < 0 || thread->event_fd < 0 || thread->cgroup_fd < 0 || thread->null_fd < 0 ||
+	    thread->host_network_fd < 0)
 		return -errno;
 	thread->stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -68,6 +71,7 @@ int launch_thread_init(struct launch_thread *thread, const char *cgroup_path)
 void launch_thread_finish(struct launch_thread *thread)
 {
 	fd_close(thread->self_fd);
+	fd_close(thread->event_fd);
 	fd_close(thread->cgroup_fd);
 	fd_close(thread->null_fd);
 	fd_close(thread->host_network_fd);

@@ -7,7 +7,8 @@
 
 /* What one launcher thread keeps from start to start. Descriptors are of the thread's own table. */
 struct launch_thread {
-	int self_fd;         /* pidfd of the daemon, to fetch listeners from its table */
+	int self_fd;         /* pidfd of the daemon, to fetch descriptors from its table */
+	int event_fd;        /* the launcher's, to say that a job is done */
 	int cgroup_fd;       /* torpor's cgroup */
 	int null_fd;         /* /dev/null, open for both ways */
 	int host_network_fd; /* for PrivateNetwork=no */
@@ -16,8 +17,8 @@ struct launch_thread {
 	size_t stack_bytes;
 };
 
-/* Gives the calling thread its own descriptor table and prepares it. -errno. */
-int launch_thread_init(struct launch_thread *thread, const char *cgroup_path);
+/* Gives the calling thread its own descriptor table and prepares it; event_fd is of the process. -errno. */
+int launch_thread_init(struct launch_thread *thread, const char *cgroup_path, int event_fd);
 void launch_thread_finish(struct launch_thread *thread);
 
 /* Makes the next container's network namespace, unless there is one. -errno. */

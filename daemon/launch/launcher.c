@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
+#include "fd.h"
 #include "launch.h"
 #include "log.h"
 
@@ -22,8 +24,7 @@ struct worker {
 
 struct launcher {
 	char *cgroup_path; /* owned */
-	void (*notify)(void *userdata);
-	void *userdata;
+	int event_fd;
 
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
@@ -66,7 +67,8 @@ static void work(struct launcher *launcher, struct launch_thread *thread)
 		pthread_mutex_lock(&launcher->mutex);
 		queue_push(&launcher->done, job);
 		pthread_mutex_unlock(&launcher->mutex);
-		launcher->notify(launcher->userdata);
+		/* By this thread's own copy: the process's descriptors are not in its table. */
+		(void)eventfd_write(thread->event_fd, 1);
 	} else {
 		r = launch_prepare_network(thread);
 		if (r < 0)
@@ -83,7 +85,7 @@ static void *worker_main(void *argument)
 	bool tried = false;
 
 	pthread_setname_np(pthread_self(), "launcher");
-	worker->error = launch_thread_init(&thread, launcher->cgroup_path);
+	worker->error = launch_thread_init(&thread, launcher->cgroup_path, launcher->event_fd);
 	pthread_mutex_lock(&launcher->mutex);
 	launcher->ready++;
 	pthread_cond_broadcast(&launcher->changed);
@@ -132,22 +134,22 @@ static int start_threads(struct launcher *launcher, unsigned n_threads)
 	return r;
 }
 
-int launcher_create(unsigned n_threads, const char *cgroup_path, void (*notify)(void *userdata), void *userdata,
-		    struct launcher **ret)
+int launcher_create(unsigned n_threads, const char *cgroup_path, struct launcher **ret)
 {
 	struct launcher *launcher = calloc(1, sizeof *launcher + n_threads * sizeof launcher->workers[0]);
 	int r;
 
 	if (!launcher)
 		return -ENOMEM;
-	launcher->notify = notify;
-	launcher->userdata = userdata;
+	launcher->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	launcher->waiting.last = &launcher->waiting.first;
 	launcher->done.last = &launcher->done.first;
 	pthread_mutex_init(&launcher->mutex, NULL);
 	pthread_cond_init(&launcher->changed, NULL);
 	launcher->cgroup_path = strdup(cgroup_path);
-	r = launcher->cgroup_path ? start_threads(launcher, n_threads) : -ENOMEM;
+	r = launcher->event_fd < 0  ? -errno
+	    : launcher->cgroup_path ? start_threads(launcher, n_threads)
+				    : -ENOMEM;
 	if (r < 0) {
 		launcher_destroy(launcher);
 		return r;
@@ -180,8 +182,14 @@ void launcher_destroy(struct launcher *launcher)
 	launcher_stop(launcher);
 	pthread_cond_destroy(&launcher->changed);
 	pthread_mutex_destroy(&launcher->mutex);
+	fd_close(launcher->event_fd);
 	free(launcher->cgroup_path);
 	free(launcher);
+}
+
+int launcher_event_fd(const struct launcher *launcher)
+{
+	return launcher->event_fd;
 }
 
 void launcher_submit(struct launcher *launcher, struct launch_job *job)
@@ -195,7 +203,9 @@ void launcher_submit(struct launcher *launcher, struct launch_job *job)
 struct launch_job *launcher_next_done(struct launcher *launcher)
 {
 	struct launch_job *job;
+	eventfd_t count;
 
+	(void)eventfd_read(launcher->event_fd, &count);
 	pthread_mutex_lock(&launcher->mutex);
 	job = queue_pop(&launcher->done);
 	pthread_mutex_unlock(&launcher->mutex);

@@ -31,11 +31,12 @@ struct launch_job {
 
 struct launcher;
 
-/* Starts n_threads. cgroup_path is torpor's own cgroup directory, below which sites get theirs.
- * notify(userdata) is called from a launcher thread whenever a job is done, and must only wake the caller's
- * loop. 0 and *ret, or -errno. */
-int launcher_create(unsigned n_threads, const char *cgroup_path, void (*notify)(void *userdata), void *userdata,
-		    struct launcher **ret);
+/* Starts n_threads. cgroup_path is torpor's own cgroup directory, below which sites get theirs. 0 and *ret, or
+ * -errno. */
+int launcher_create(unsigned n_threads, const char *cgroup_path, struct launcher **ret);
+
+/* Readable when a job is done; the launcher's. launcher_next_done() empties it. */
+int launcher_event_fd(const struct launcher *launcher);
 
 /* Waits for jobs under way and ends the threads. Jobs that were not begun come back with ECANCELED. */
 void launcher_stop(struct launcher *launcher);
