@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The n-th allocation fails, for every n: no crash, no leak, an error (T10). Linked with -Wl,--wrap for each
+ * function that is defined here; what libc allocates for itself (opendir) is not reached. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "config.h"
+#include "scratch.h"
+#include "spec.h"
+
+static size_t calls, fail_at; /* fail_at 0: never */
+static long live;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_reallocarray(void *old, size_t count, size_t size);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t length);
+int __real_vasprintf(char **ret, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+void __real_free(void *block);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_reallocarray(void *old, size_t count, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t length);
+int __wrap_vasprintf(char **ret, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+int __wrap_asprintf(char **ret, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void __wrap_free(void *block);
+
+static bool fails(void)
+{
+	calls++;
+	if (calls != fail_at)
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+static void *counted(void *block)
+{
+	live += block != NULL;
+	return block;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : counted(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : counted(__real_calloc(count, size));
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	if (fails())
+		return NULL;
+	return old ? __real_realloc(old, size) : counted(__real_realloc(old, size));
+}
+
+void *__wrap_reallocarray(void *old, size_t count, size_t size)
+{
+	if (fails())
+		return NULL;
+	return old ? __real_reallocarray(old, count, size) : counted(__real_reallocarray(old, count, size));
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return fails() ? NULL : counted(__real_strdup(text));
+}
+
+char *__wrap_strndup(const char *text, size_t length)
+{
+	return fails() ? NULL : counted(__real_strndup(text, length));
+}
+
+int __wrap_vasprintf(char **ret, const char *format, va_list args)
+{
+	int length;
+
+	if (fails()) {
+		/* What glibc leaves behind is not to be used. */
+		*ret = (char *)0x5a5a5a5a;
+		return -1;
+	}
+	length = __real_vasprintf(ret, format, args);
+	live += length >= 0;
+	return length;
+}
+
+int __wrap_asprintf(char **ret, const char *format, ...)
+{
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = __wrap_vasprintf(ret, format, args);
+	va_end(args);
+	return length;
+}
+
+void __wrap_free(void *block)
+{
+	live -= block != NULL;
+	__real_free(block);
+}
+
+static void write_files(struct scratch *scratch)
+{
+	scratch_write(scratch, "lib/templates/base.template",
+		      "[Socket]\nListenStream=/run/%i.sock\nListenStream=127.0.0.1:80\n"
+		      "[Container]\nUser=web\nGroup=web\nEnvironment=A=%r B='x y' C=$ D=1 E=2 F=3 G=4 H=5 I=6\n"
+		      "ExecStart=/usr/bin/x --listen %R $B ${A} %%\nBindPaths=/srv/%i:/srv -/a\\:b\n"
+		      "TemporaryFileSystem=/tmp:size=10M\nEnvironmentFile=-/e/%i\nLimitNOFILE=1024\n"
+		      "CapabilityBoundingSet=CAP_CHOWN\nWorkingDirectory=/srv/%i\nStandardOutput=file:/log/%i\n"
+		      "[Resources]\nAllowedCPUs=0-3\n");
+	scratch_write(scratch, "lib/templates/php.template", "[Site]\nTemplate=base\nDescription=%i of %H\n");
+	scratch_write(scratch, "etc/templates/php.template.d/x.conf", "[Container]\nLimitCORE=0\n");
+	scratch_write(scratch, "etc/sites/a:b.site", "[Site]\nTemplate=php\n");
+	scratch_write(scratch, "run/sites/a:b.site.d/x.conf", "[Container]\nEnvironment=J=7 K=8 A=9\n");
+	scratch_write(scratch, "etc/torpor.conf", "[Daemon]\nControlGroup=adm\nMaxStarting=4\n");
+	scratch_write(scratch, "etc/torpor.conf.d/x.conf", "[Daemon]\nControlGroup=www-data\n");
+}
+
+/* One load of a site, of which allocation fail_at fails. Whether it was reached. */
+static bool try_load(struct scratch *scratch, bool with_cache)
+{
+	struct spec_cache *cache = NULL;
+	struct site_spec *spec = NULL;
+	struct diag diag = {0};
+	int error = 0;
+
+	calls = 0;
+	live = 0;
+	if (with_cache) {
+		cache = spec_cache_create();
+		if (!cache)
+			error = -ENOMEM;
+	}
+	if (error == 0)
+		error = spec_load(&scratch->lookup, cache, "a:b", &spec, &diag);
+	if (fail_at > 0 && calls >= fail_at) {
+		assert_int_equal(error, -ENOMEM);
+		assert_null(spec);
+	} else {
+		assert_int_equal(error, 0);
+		spec_free(spec);
+	}
+	spec_cache_destroy(cache);
+	assert_int_equal(live, 0);
+	return calls >= fail_at;
+}
+
+static void test_load(void **state)
+{
+	struct scratch scratch;
+
+	(void)state;
+	scratch_init(&scratch);
+	write_files(&scratch);
+	for (int with_cache = 0; with_cache < 2; with_cache++) {
+		fail_at = 0;
+		try_load(&scratch, with_cache);
+		/* A test that reaches nothing proves nothing. */
+		assert_true(calls > 30);
+		for (fail_at = 1; try_load(&scratch, with_cache);)
+			fail_at++;
+	}
+	fail_at = 0;
+	scratch_finish(&scratch);
+}
+
+static void test_other_calls(void **state)
+{
+	struct scratch scratch;
+	bool reached = true;
+
+	(void)state;
+	scratch_init(&scratch);
+	write_files(&scratch);
+	for (fail_at = 1; reached; fail_at++) {
+		char **list = NULL;
+		struct config config;
+		struct site_spec *spec;
+		size_t n;
+		int errors[4];
+
+		calls = 0;
+		live = 0;
+		errors[0] = lookup_list(&scratch.lookup, UNIT_SITE, &list, &n);
+		if (errors[0] == 0)
+			lookup_free_list(list);
+		errors[1] = config_load(&scratch.lookup, &config, NULL);
+		if (errors[1] == 0)
+			config_finish(&config);
+		errors[2] = spec_load_file(&scratch.lookup, scratch_path(&scratch, "etc/sites/a:b.site"), &spec,
+					   NULL);
+		if (errors[2] == 0)
+			spec_free(spec);
+		errors[3] = spec_check_fragment(&scratch.lookup,
+						scratch_path(&scratch, "lib/templates/php.template"), NULL);
+		reached = calls >= fail_at;
+		assert_int_equal(errors[0] + errors[1] + errors[2] + errors[3], reached ? -ENOMEM : 0);
+		assert_int_equal(live, 0);
+	}
+	fail_at = 0;
+	scratch_finish(&scratch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_other_calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

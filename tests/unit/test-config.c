@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <syslog.h>
+
+#include "config.h"
+#include "scratch.h"
+
+static int setup(void **state)
+{
+	static struct scratch scratch;
+
+	scratch_init(&scratch);
+	*state = &scratch;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	scratch_finish(*state);
+	return 0;
+}
+
+static void test_missing(void **state)
+{
+	struct scratch *scratch = *state;
+	struct config config;
+	struct diag diag;
+
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), 0);
+	assert_null(config.control_group);
+	assert_int_equal(config.max_starting, 0);
+	assert_int_equal(config.scan_interval_us, 1000000);
+	assert_int_equal(config.log_level, LOG_INFO);
+	config_finish(&config);
+}
+
+static void test_files(void **state)
+{
+	struct scratch *scratch = *state;
+	struct config config;
+	struct diag diag;
+
+	scratch_write(scratch, "lib/torpor.conf", "[Daemon]\nMaxStarting=1\nControlGroup=lib\n");
+	scratch_write(scratch, "etc/torpor.conf", "[Daemon]\nControlGroup=adm\nLogLevel=debug\n");
+	scratch_write(scratch, "lib/torpor.conf.d/a.conf", "[Daemon]\nScanIntervalSec=50ms\nLogLevel=error\n");
+	scratch_write(scratch, "run/torpor.conf.d/b.conf", "[Daemon]\nLogLevel=\nControlGroup=www-data\n");
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), 0);
+	assert_string_equal(config.control_group, "www-data");
+	assert_int_equal(config.max_starting, 0);
+	assert_int_equal(config.scan_interval_us, 50000);
+	assert_int_equal(config.log_level, LOG_INFO);
+	config_finish(&config);
+	assert_null(config.control_group);
+	config_finish(&config);
+}
+
+static void test_refusals(void **state)
+{
+	struct scratch *scratch = *state;
+	struct config config = {.max_starting = 77};
+	struct diag diag;
+
+	scratch_write(scratch, "etc/torpor.conf", "[Daemon]\nControlGroup=adm\nScanIntervalSec=49ms\n");
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), -EINVAL);
+	assert_int_equal(diag.line, 3);
+	assert_non_null(strstr(diag.message, "from 50ms to 1h"));
+	scratch_write(scratch, "etc/torpor.conf", "[Daemon]\nControlGruop=adm\n");
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), -EINVAL);
+	assert_non_null(strstr(diag.message, "did you mean ControlGroup=?"));
+	scratch_write(scratch, "etc/torpor.conf", "[Daemon]\nMaxStarting=4\n");
+	scratch_write(scratch, "etc/torpor.conf.d/x.conf", "[Site]\nTemplate=x\n");
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), -EINVAL);
+	assert_string_equal(diag.file, scratch_path(scratch, "etc/torpor.conf.d/x.conf"));
+	assert_int_equal(config.max_starting, 77);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_missing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
