@@ -79,7 +79,7 @@ static int take_number(const char **text, const char **digits, const char **frac
 
 		*fraction = *text + 1;
 		*text += 1 + parts;
-		whole += parts;
+		whole = parts;
 	}
 	return whole > 0 ? 0 : -EINVAL;
 }
@@ -149,7 +149,8 @@ int value_parse_span(const char *text, uint64_t unit_us, uint64_t *ret_us)
 		length = strcspn(text, WHITE_SPACE DIGITS ".");
 		if (length > 0)
 			unit = span_unit(text, length);
-		if (unit == 0)
+		/* "1..5": a number ends in a unit, white space, or the end. */
+		if (unit == 0 || (length == 0 && *text == '.'))
 			return -EINVAL;
 		text += length;
 		text += strspn(text, WHITE_SPACE);
@@ -423,7 +424,8 @@ const char *value_format_percent(uint64_t hundredths, char buf[static VALUE_SPAN
 	if (part == 0)
 		snprintf(buf, VALUE_SPAN_BYTES, "%llu%%", whole);
 	else
-		snprintf(buf, VALUE_SPAN_BYTES, "%llu.%02u%%", whole, part);
+		snprintf(buf, VALUE_SPAN_BYTES, "%llu.%0*u%%", whole, part % 10 ? 2 : 1,
+			 part % 10 ? part : part / 10);
 	return buf;
 }
 
