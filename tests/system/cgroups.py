@@ -27,6 +27,9 @@ def processes(path):
 
 
 def children(path):
+    """The names of the cgroups in one; none when it is gone itself."""
+    if not os.path.isdir(path):
+        return []
     return sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
 
 
