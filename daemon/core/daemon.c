@@ -192,7 +192,7 @@ static int init_loop(struct daemon *daemon)
 
 static int start_threads(struct daemon *daemon)
 {
-	int r = launcher_create(daemon->admission.limit, daemon->cgroup_path, &daemon->launcher);
+	int r = launcher_create(daemon->admission.limit, daemon->delegation.path, &daemon->launcher);
 
 	if (r == 0)
 		r = uv_poll_init(&daemon->loop, &daemon->launched, launcher_event_fd(daemon->launcher));
@@ -228,10 +228,10 @@ static int set_up(struct daemon *daemon)
 	daemon->n_inherited = inherited_receive(&daemon->inherited);
 	if (daemon->n_inherited < 0)
 		return daemon->n_inherited;
-	daemon->cgroup_fd =
-		delegation_open(daemon->options.cgroup, &daemon->cgroup_path, &daemon->host.controllers);
-	if (daemon->cgroup_fd < 0)
-		return daemon->cgroup_fd;
+	r = delegation_open(daemon->options.cgroup, &daemon->delegation);
+	if (r < 0)
+		return r;
+	daemon->host.controllers = daemon->delegation.controllers;
 	planner_init(&daemon->planner, &daemon->host);
 	daemon->cache = spec_cache_create();
 	r = daemon->cache ? start_threads(daemon) : -ENOMEM;
@@ -342,15 +342,14 @@ static void tear_down(struct daemon *daemon)
 	spec_cache_destroy(daemon->cache);
 	planner_finish(&daemon->planner);
 	close_unclaimed(daemon);
-	delegation_close(daemon->cgroup_fd, daemon->cgroup_path);
-	free(daemon->cgroup_path);
+	delegation_close(&daemon->delegation);
 	config_finish(&daemon->config);
 	fd_close(daemon->lock_fd);
 }
 
 int daemon_run(const struct options *options)
 {
-	struct daemon daemon = {.options = *options, .cgroup_fd = -EBADF, .lock_fd = -EBADF};
+	struct daemon daemon = {.options = *options, .delegation.fd = -EBADF, .lock_fd = -EBADF};
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);

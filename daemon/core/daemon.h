@@ -5,6 +5,7 @@
 
 #include "admission.h"
 #include "config.h"
+#include "delegation.h"
 #include "host.h"
 #include "listener.h"
 #include "lookup.h"
@@ -46,8 +47,7 @@ struct daemon {
 	struct watch *watch;
 	struct control *control;
 	struct notify *notify;
-	char *cgroup_path; /* owned: absolute, torpor's own directory */
-	int cgroup_fd;
+	struct delegation delegation; /* torpor's own cgroup */
 	int lock_fd;
 	unsigned n_listeners, max_listeners;
 	uint64_t started_us; /* CLOCK_REALTIME */

@@ -152,19 +152,20 @@ static void end_leftovers(int fd)
 		log_notice("ended %u containers of an earlier torpord", n);
 }
 
-int delegation_open(const char *wanted, char **path, unsigned *controllers)
+int delegation_open(const char *wanted, struct delegation *ret)
 {
 	autofree char *chosen = choose_path(wanted);
 	autoclose int fd = -EBADF;
 	struct statfs st;
+	bool made;
 	int r;
 
 	if (!chosen) {
-		log_error("no cgroup v2 is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified: name torpor's "
-			  "part of it "
+		log_error("no cgroup v2 is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified: name torpor's part of it "
 			  "with --cgroup=PATH");
 		return -ENOENT;
 	}
+	made = access(chosen, F_OK) < 0;
 	r = fd_make_directories(chosen);
 	if (r == 0) {
 		fd = open(chosen, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
@@ -175,22 +176,24 @@ int delegation_open(const char *wanted, char **path, unsigned *controllers)
 	if (r == 0)
 		r = step_aside(fd);
 	if (r < 0) {
-		log_error("cgroup %s cannot be used: %s", chosen,
-			  r == -EMEDIUMTYPE ? "not a cgroup v2" : strerror(-r));
+		log_error("cgroup %s cannot be used: %s", chosen, r == -EMEDIUMTYPE ? "not a cgroup v2" : strerror(-r));
 		return r;
 	}
 	end_leftovers(fd);
-	*controllers = enable_controllers(fd);
-	*path = steal_ptr(chosen);
-	return steal_fd(&fd);
+	ret->controllers = enable_controllers(fd);
+	ret->path = steal_ptr(chosen);
+	ret->fd = steal_fd(&fd);
+	ret->made = made;
+	return 0;
 }
 
-void delegation_close(int cgroup_fd, const char *path)
+void delegation_close(struct delegation *delegation)
 {
-	if (cgroup_fd < 0)
+	if (delegation->fd < 0)
 		return;
-	/* Not empty, or given to us by somebody: then it stays. */
-	if (rmdir(path) < 0)
-		log_debug("cgroup %s stays: %s", path, strerror(errno));
-	fd_close(cgroup_fd);
+	if (delegation->made && rmdir(delegation->path) < 0)
+		log_debug("cgroup %s stays: %s", delegation->path, strerror(errno));
+	fd_close(delegation->fd);
+	free(delegation->path);
+	delegation->fd = -EBADF;
 }

@@ -219,7 +219,7 @@ static void add_run(json_t *object, const struct site *site)
 	if (!run || !container_exists(&run->container))
 		return;
 	set_u64(object, "pid", (uint64_t)run->container.pid);
-	snprintf(path, sizeof path, "%s/%s", site->daemon->cgroup_path, run->plan->cgroup);
+	snprintf(path, sizeof path, "%s/%s", site->daemon->delegation.path, run->plan->cgroup);
 	set(object, "cgroup", safe_string(path));
 	if (cgroup_cpu_usage_us(run->container.cgroup_fd, &value) == 0)
 		set_u64(object, "cpu_usage_us", value);
@@ -395,7 +395,7 @@ json_t *report_host(struct daemon *daemon)
 	set_u64(object, "listeners", daemon->n_listeners);
 	set_u64(object, "open_files", count_open_files());
 	set_u64(object, "open_files_limit", limit.rlim_cur);
-	set(object, "cgroup", safe_string(daemon->cgroup_path));
+	set(object, "cgroup", safe_string(daemon->delegation.path));
 	set(object, "controllers", controllers_json(daemon->host.controllers));
 	set(object, "controllers_missing", controllers_json(missing));
 	add_usage(object);

@@ -96,7 +96,7 @@ static void on_ended(uv_poll_t *poll, int status, int events)
 int run_attach(struct run *run)
 {
 	struct daemon *daemon = run->site->daemon;
-	int r = container_open(&run->container, run->job.pid, daemon->cgroup_fd, run->plan->cgroup);
+	int r = container_open(&run->container, run->job.pid, daemon->delegation.fd, run->plan->cgroup);
 
 	if (r == 0) {
 		r = uv_poll_init(&daemon->loop, &run->pidfd_poll, run->container.pidfd);
@@ -110,12 +110,12 @@ int run_attach(struct run *run)
 		container_finish(&run->container);
 	}
 	/* Without a descriptor it cannot be supervised: end it now. */
-	autoclose int fd = openat(daemon->cgroup_fd, run->plan->cgroup, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	autoclose int fd = openat(daemon->delegation.fd, run->plan->cgroup, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 
 	if (fd >= 0)
 		(void)cgroup_kill(fd);
 	(void)waitpid(run->job.pid, NULL, 0);
-	(void)cgroup_remove(daemon->cgroup_fd, run->plan->cgroup);
+	(void)cgroup_remove(daemon->delegation.fd, run->plan->cgroup);
 	return r;
 }
 
@@ -129,12 +129,12 @@ void run_detach(struct run *run)
 	run_unwatch_freeze(run);
 	uv_close((uv_handle_t *)&run->pidfd_poll, on_closed);
 	container_finish(&run->container);
-	r = cgroup_remove(daemon->cgroup_fd, run->plan->cgroup);
+	r = cgroup_remove(daemon->delegation.fd, run->plan->cgroup);
 	if (r < 0)
 		log_warning("site %s: cgroup %s cannot be removed: %s", run->site->name, run->plan->cgroup,
 			    strerror(-r));
 	if (run->plan->slice)
-		(void)cgroup_remove(daemon->cgroup_fd, run->plan->slice); /* when it was the last one */
+		(void)cgroup_remove(daemon->delegation.fd, run->plan->slice); /* when it was the last one */
 }
 
 static void check_frozen(struct run *run)

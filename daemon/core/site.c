@@ -324,7 +324,7 @@ static void kill_container(struct run *run)
 		return;
 	}
 	/* Still between clone3 and execve: the launcher waits for it. */
-	fd = openat(daemon->cgroup_fd, run->plan->cgroup, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	fd = openat(daemon->delegation.fd, run->plan->cgroup, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		(void)cgroup_kill(fd);
 }
