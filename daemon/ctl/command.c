@@ -14,9 +14,8 @@ static enum exit_code command_version(struct ctl *ctl);
 
 static const struct command commands[] = {
 	{"list", "[PATTERN...]", 0, INT_MAX, OPTION_STATE | OPTION_NAMES, "one line a site", command_list},
-	{"status", "[SITE...]", 0, INT_MAX, 0, "the whole box, or all there is to know of a site",
-	 command_status},
-	{"why", "SITE", 1, 1, 0, "who woke it, what holds it awake, when it hibernates next", command_why},
+	{"status", "[SITE...]", 0, INT_MAX, 0, "the whole box, or all about a site", command_status},
+	{"why", "SITE", 1, 1, 0, "who woke it, what holds it awake, what comes next", command_why},
 	{"wake", "SITE...", 1, INT_MAX, 0, "start or thaw, and wait until it is awake", command_wake},
 	{"freeze", "SITE...", 1, INT_MAX, 0, "hibernate in memory", command_freeze},
 	{"stop", "SITE...", 1, INT_MAX, 0, "hibernate to nothing; the next connection wakes it", command_stop},
@@ -25,7 +24,7 @@ static const struct command commands[] = {
 	{"verify", "FILE|DIR...", 1, INT_MAX, 0, "check files, without a daemon", command_verify},
 	{"cat", "SITE", 1, 1, OPTION_ALL, "the effective unit", command_cat},
 	{"plan", "SITE", 1, 1, 0, "the launch plan that it compiles to", command_plan},
-	{"events", "[SITE]", 0, 1, OPTION_FOLLOW, "wakes, hibernations and failures as they happen",
+	{"events", "[SITE]", 0, 1, OPTION_FOLLOW, "wakes, hibernations, failures as they happen",
 	 command_events},
 	{"top", "", 0, 0, 0, "a live view of what is awake", command_top},
 	{"version", "", 0, 0, 0, "what this is", command_version},
@@ -99,7 +98,8 @@ static enum exit_code command_help(struct ctl *ctl)
 	     "  --timeout=SECONDS  give up when torpord takes longer\n"
 	     "  --color=WHEN       auto, always or never\n"
 	     "  --run=DIR          the control socket is DIR/control (/run/torpor)\n"
-	     "  --etc=DIR, --lib=DIR  verify: where templates are looked up\n\n"
+	     "  --etc=DIR, --lib=DIR\n"
+	     "                     verify: where templates are looked up\n\n"
 	     "Exit codes: 0 done, 1 failed, 2 usage, 3 status: site failed, 4 no such site,\n"
 	     "5 no permission, 6 no answer from torpord. More in torporctl(1).");
 	return EXIT_OK;

@@ -199,7 +199,7 @@ static void draw(struct top *top)
 	json_decref(tally);
 	version = field_text(&arena, top->now.host, "version");
 	print_line(top, &arena,
-		   arena_printf(&arena, MARK_BOLD "torpor" MARK_PLAIN " %s: %zu sites%s%s",
+		   arena_printf(&arena, MARK_BOLD "torpor %s" MARK_PLAIN ", %zu sites%s%s",
 				version ? version : "?", top->now.sites.count, counts ? ": " : "",
 				counts ? counts : ""),
 		   out);

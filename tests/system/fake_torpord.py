@@ -32,7 +32,7 @@ def status(name, state="awake", **fields):
 def host(sites=(), **fields):
     states = {state: 0 for state in STATES}
     for site in sites:
-        states[site["state"]] += 1
+        states[site["state"]] = states.get(site["state"], 0) + 1
     return {
         "version": "0.1", "pid": 4242, "started_us": now_us() - 90_000_000_000, "sites": len(sites), "states": states,
         "listeners": len(sites), "open_files": 1200, "open_files_limit": 524288, "cgroup": "/system.slice/torpor.service",

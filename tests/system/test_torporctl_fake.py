@@ -1,0 +1,861 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""torporctl against a fake daemon: every command, --json, exit codes, and a daemon that is broken or hostile.
+TORPORCTL names the binary; default: that of the build tree."""
+import fcntl
+import itertools
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import termios
+import threading
+import time
+
+import pytest
+
+from fake_torpord import Error, FakeTorpord, Raw, now_us, status, summary
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+TORPORCTL = pathlib.Path(os.environ.get("TORPORCTL", REPOSITORY / "build/daemon/ctl/torporctl")).resolve()
+
+OK, FAILED, USAGE, SITE_FAILED, NO_SITE, DENIED, UNREACHABLE = range(7)
+HOSTILE = "\x1b[31mred\x07\x9b2J\u202eevil\x7f\ttab\nline"
+
+
+@pytest.fixture
+def fake(tmp_path):
+    fake = FakeTorpord(tmp_path)
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def box(fake):
+    """A daemon with some sites."""
+    fake.add("b.example", "awake", connections=4, memory_bytes=69206016, wakes=12, template="php")
+    fake.add("a.example", "cold")
+    fake.add("c.example", "frozen", wakes=1)
+    fake.add("d.example", "failed", error="failed at step exec: No such file or directory")
+    return fake
+
+
+def environment(**changes):
+    plain = {key: value for key, value in os.environ.items()
+             if key not in ("LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLUMNS", "LINES")}
+    return {**plain, "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "xterm", **changes}
+
+
+def printable(text):
+    """No byte that a terminal would act on."""
+    return not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]", text)
+
+
+class Result:
+    def __init__(self, process):
+        self.code, self.out, self.err = process.returncode, process.stdout.decode(), process.stderr.decode()
+        assert self.code >= 0, (self.code, self.err)
+        assert "Sanitizer" not in self.err and "runtime error" not in self.err, self.err
+
+    @property
+    def json(self):
+        assert re.fullmatch(r"[ -~\n]*", self.out)
+        return json.loads(self.out)
+
+    @property
+    def lines(self):
+        return self.out.splitlines()
+
+
+def run(run_dir, *arguments, env=None, **options):
+    run_dir = getattr(run_dir, "directory", run_dir)
+    result = Result(subprocess.run([TORPORCTL, f"--run={run_dir}", *arguments], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, timeout=120, env=env or environment(), **options))
+    if "--color=always" not in arguments:
+        assert printable(result.out) and printable(result.err), (result.out, result.err)
+    return result
+
+
+# --- list
+
+def test_list_is_sorted_and_counted(box):
+    result = run(box, "list")
+    assert result.code == OK and result.err == ""
+    assert result.lines[0].split() == ["SITE", "STATE", "SINCE", "CONN", "MEMORY", "WAKES", "TEMPLATE", "ERROR"]
+    assert [line.split()[:2] for line in result.lines[1:5]] == [
+        ["a.example", "cold"], ["b.example", "awake"], ["c.example", "frozen"], ["d.example", "failed"]]
+    assert re.match(r"b.example +awake +3min \d+s ago +4 +66.0M +12 +php +-$", result.lines[2])
+    assert "failed at step exec" in result.lines[4]
+    assert result.lines[-1] == "4 sites: 1 awake, 1 frozen, 1 cold, 1 failed"
+
+
+def test_list_of_a_state(box):
+    assert run(box, "list", "--state=awake").lines[-1] == "1 site: 1 awake"
+    assert run(box, "--state", "awake,cold", "list").lines[-1] == "2 sites: 1 awake, 1 cold"
+    assert box.asked("List") == [{"state": "awake"}, {"state": "awake"}, {"state": "cold"}]
+    result = run(box, "list", "--state=asleep")
+    assert result.code == USAGE and "there is no state asleep" in result.err and "frozen" in result.err
+
+
+def test_list_of_nothing(fake):
+    result = run(fake, "list")
+    assert result.code == OK and result.lines[-1] == "0 sites"
+    assert run(fake, "list", "--json").json == []
+    assert run(fake, "list", "--names").out == ""
+
+
+def test_list_patterns_and_names(box):
+    assert run(box, "list", "--names").lines == ["a.example", "b.example", "c.example", "d.example"]
+    assert run(box, "list", "--names", "[ab]*", "d.example").lines == ["a.example", "b.example", "d.example"]
+    assert run(box, "list", "x*").code == NO_SITE
+
+
+def test_list_json_is_what_the_daemon_said(box):
+    assert run(box, "list", "--json").json == sorted(box.sites.values(), key=lambda site: site["name"])
+
+
+def test_list_of_many(fake):
+    for i in range(5000):
+        fake.sites[f"site-{i:05}"] = summary(f"site-{i:05}", "awake" if i % 50 == 0 else "cold")
+    result = run(fake, "list")
+    assert result.lines[-1] == "5000 sites: 100 awake, 4900 cold"
+    assert [line.split()[0] for line in result.lines[1:5001]] == sorted(fake.sites)
+
+
+def test_what_is_not_a_terminal_is_never_cut(fake):
+    name = "n" * 200
+    fake.add(name, error="e" * 500)
+    assert name in run(fake, "list", env=environment(COLUMNS="40")).out
+    assert "e" * 500 in run(fake, "list").out
+    assert "\x1b" not in run(fake, "list").out
+
+
+def test_colours(box):
+    assert "\x1b[32mawake\x1b[0m" in run(box, "list", "--color=always", env=environment(NO_COLOR="1")).out
+    assert "\x1b[31mfailed\x1b[0m" in run(box, "list", "--color=always").out
+    assert "\x1b[34mfrozen\x1b[0m" in run(box, "list", "--color=always").out
+    assert "\x1b" not in run(box, "list", "--color=auto").out
+
+
+# --- status, why
+
+def test_status_of_the_box(box):
+    box.host = {"warnings": ["cannot raise RLIMIT_NOFILE"], "controllers_missing": ["io"],
+                "file_errors": [{"file": "/etc/torpor/sites/x.site", "line": 3, "message": "Prot= is not a key"}]}
+    result = run(box, "status")
+    assert result.code == OK
+    for text in ("torpor 0.1", "Sites: 4: 1 awake, 1 frozen, 1 cold, 1 failed", "0 of at most 4",
+                 "1200 of at most 524288", "missing: io", "Warnings: cannot raise RLIMIT_NOFILE",
+                 "Not in force: /etc/torpor/sites/x.site:3: Prot= is not a key"):
+        assert text in result.out
+    assert run(box, "status", "--json").json["open_files_limit"] == 524288
+
+
+def test_status_of_a_site(box):
+    box.statuses["b.example"] = status(
+        "b.example", description="The shop", templates=["php", "base"], pid=4711, cgroup="/torpor/b.example",
+        listeners=[{"address": "0.0.0.0:8080", "type": "stream", "fd_name": "http"},
+                   {"address": "/run/b.sock", "type": "stream", "fd_name": "b.example"}],
+        limits={"MemoryMax": "256M"}, limits_not_in_force=["MemoryMax"], connections=4, waiting=1, cpu=0.034,
+        cpu_usage_us=1_234_567, memory_bytes=69206016, wakes=12, thaws=30, last_wake_us=now_us() - 61_000_000,
+        last_wake_took_us=12_345, last_wake_by="a connection to 0.0.0.0:8080", idle_us=12_000_000,
+        freezes_in_us=18_000_000, stops_in_us=588_000_000, restart_needed=True, status_text="idle: 2",
+        file_errors=[{"file": "/etc/torpor/sites/b.example.site", "line": 12, "message": "MemoryMax=1Q: no size"}])
+    result = run(box, "status", "b.example")
+    assert result.code == OK
+    for text in ("● b.example - The shop\n", "File: /etc/torpor/sites/b.example.site (templates: php, base)\n",
+                 "State: awake since ", "; 3min 2", 'Status: "idle: 2"\n', "Listeners: 0.0.0.0:8080 (stream, named http)\n",
+                 " /run/b.sock (stream)\n", "Main PID: 4711\n", "CGroup: /torpor/b.example\n", "Memory: 66.0M\n",
+                 "CPU: 1.2s, 3.4% now\n", "Connections: 4, 1 waiting to be accepted\n", "Wakes: 12, thaws: 30\n",
+                 "1min 1s ago, took 12.3ms, by a connection to 0.0.0.0:8080\n", "Idle: for 12.0s\n",
+                 "Hibernates: frozen in 18.0s, stopped in 9min 48s\n", "Limits: MemoryMax=256M\n",
+                 "Not in force: MemoryMax\n", "torporctl restart b.example\n",
+                 "Refused: /etc/torpor/sites/b.example.site:12: MemoryMax=1Q: no size\n", "last good unit"):
+        assert text in result.out
+    assert run(box, "status", "b.example", "--json").json == box.statuses["b.example"]
+
+
+def test_status_of_a_failed_site(box):
+    box.statuses["d.example"]["failure"] = {
+        "time_us": now_us() - 10_000_000, "step": "exec", "errno": 2, "message": "No such file or directory",
+        "restarts": 3, "retry_in_us": 4_000_000}
+    result = run(box, "status", "d.example")
+    assert result.code == SITE_FAILED
+    assert re.search(r"Failure: failed at step exec: No such file or directory; 10\.\ds ago; 3 restarts; retry in 4.0s",
+                     result.out)
+    assert run(box, "status", "a.example", "d.example").code == SITE_FAILED
+
+
+def test_status_of_several(box):
+    result = run(box, "status", "c.example", "a*", "c.example")
+    assert result.code == OK and [line for line in result.lines if line.startswith("●")] == ["● c.example", "● a.example"]
+    assert [s["name"] for s in run(box, "status", "--json", "*").json] == sorted(box.sites)
+    result = run(box, "status", "--json", "a.example", "nobody.example")
+    assert result.code == NO_SITE and result.json[0]["name"] == "a.example"
+    assert result.json[1] == {"site": "nobody.example", "error": "io.torpor.NoSuchSite",
+                              "parameters": {"site": "nobody.example"}}
+
+
+def test_no_such_site(box):
+    for command in ("status", "why", "wake", "freeze", "stop", "restart", "cat", "plan"):
+        result = run(box, command, "nobody.example")
+        assert (result.code, result.out) == (NO_SITE, ""), command
+        assert "there is no site nobody.example" in result.err
+        assert run(box, command, "a/b").code == NO_SITE
+        assert run(box, command, b"\xff\x1b[2J").code == NO_SITE
+    for command in ("status", "wake"):
+        result = run(box, command, "x*", "a.example")
+        assert result.code == NO_SITE and "no site matches x*" in result.err and "a.example" in result.out
+
+
+def test_why(box):
+    site = box.statuses["b.example"] = status(
+        "b.example", busy="2 connections that move bytes", connections=2, last_wake_us=now_us() - 61_000_000,
+        last_wake_took_us=12_345, last_wake_by="a connection to 0.0.0.0:8080")
+    result = run(box, "why", "b.example")
+    assert result.code == OK
+    assert re.search(r"^b.example is awake since \w+ [-0-9]+ [0-9:]+ UTC \(3min \d+s ago\)\.$", result.out, re.M)
+    assert re.search(r"^Last woken 1min 1s ago \(.*\) by a connection to 0.0.0.0:8080. That took 12.3ms.$", result.out,
+                     re.M)
+    assert "What holds it awake: 2 connections that move bytes.\n" in result.out
+    assert "It has 2 open connections, 0 waiting" in result.out
+    del site["busy"]
+    site.update(idle_us=5_000_000, freezes_in_us=25_000_000, stops_in_us=595_000_000, keep="warm")
+    result = run(box, "why", "b.example")
+    assert "Nothing holds it awake: it has been idle for 5.0s.\n" in result.out
+    assert "If nothing happens it is frozen in 25.0s and stopped in 9min 55s.\n" in result.out
+    assert "Keep=warm" in result.out
+    assert "a connection to 0.0.0.0:8080 wakes it" in run(box, "why", "a.example").out
+    assert run(box, "why", "--json", "b.example").json == site
+
+
+# --- changes
+
+@pytest.mark.parametrize("command, state", [("wake", "awake"), ("freeze", "frozen"), ("stop", "cold"),
+                                            ("restart", "awake")])
+def test_change(box, command, state):
+    result = run(box, command, "a.example", "[bc]*")
+    assert result.code == OK
+    assert sorted(result.lines) == [f"{name}: {state} after 12.3ms" for name in ("a.example", "b.example", "c.example")]
+    assert sorted(call["site"] for call in box.asked(command.title())) == ["a.example", "b.example", "c.example"]
+    assert run(box, command, "a.example", "--json").json == {"site": "a.example", "state": state, "took_us": 12_345}
+    assert [r["site"] for r in run(box, command, "c.example", "a.*", "--json").json] == ["c.example", "a.example"]
+
+
+def test_change_that_fails(box):
+    def wake(parameters):
+        if parameters["site"] == "d.example":
+            raise Error("StartFailed", site="d.example", step="mount-proc", errno=13, message="Permission denied")
+        if parameters["site"] == "c.example":
+            raise Error("NotPossible", site="c.example", state="frozen", reason="it is disabled (Enabled=no)")
+        return {"state": "awake", "took_us": 5}
+
+    box.on["Wake"] = wake
+    result = run(box, "wake", "*")
+    assert result.code == FAILED and sorted(result.lines) == ["a.example: awake after 5us", "b.example: awake after 5us"]
+    assert "site d.example: failed at step mount-proc: Permission denied" in result.err
+    assert "site c.example: not possible while it is frozen: it is disabled (Enabled=no)" in result.err
+    assert run(box, "wake", "a.example", "d.example", "c.example").code == FAILED
+    failed = run(box, "wake", "d.example", "--json")
+    assert failed.code == FAILED and failed.json["parameters"]["step"] == "mount-proc"
+
+
+def test_highest_exit_code_wins(box):
+    def stop(parameters):
+        if parameters["site"] == "b.example":
+            raise Error("PermissionDenied")
+        return {"state": "cold", "took_us": 0}
+
+    box.on["Stop"] = stop
+    result = run(box, "stop", "nobody/", "b.example", "a.example")
+    assert result.code == DENIED and result.lines == ["a.example: cold"]
+    assert "only root may change things" in result.err
+
+
+def test_changes_run_side_by_side(fake):
+    """16 at a time: the barrier lets nobody pass before as many wait."""
+    barrier = threading.Barrier(16)
+    for i in range(32):
+        fake.add(f"site-{i}")
+
+    def wake(parameters):
+        barrier.wait(60)
+        return {"state": "awake", "took_us": 1}
+
+    fake.on["Wake"] = wake
+    result = run(fake, "wake", "*")
+    assert result.code == OK and len(result.lines) == 32
+
+
+def test_timeout(box):
+    answered = threading.Event()
+    box.on["Wake"] = box.on["GetStatus"] = lambda parameters: answered.wait(120) and {}
+    for arguments in (("wake", "a.example", "b.example"), ("status", "a.example")):
+        result = run(box, "--timeout=1", *arguments)
+        assert result.code == UNREACHABLE and "did not answer in time" in result.err
+    answered.set()
+
+
+def test_busy(box):
+    def busy(parameters):
+        raise Error("Busy", reason="64 calls wait")
+
+    box.on["GetHost"] = busy
+    result = run(box, "status")
+    assert result.code == FAILED and "try again: 64 calls wait" in result.err
+
+
+def test_another_version(box):
+    box.on["GetHost"] = box.unknown
+    result = run(box, "status")
+    assert result.code == FAILED and "another version" in result.err
+
+
+# --- reload, cat, plan, verify, version, help
+
+def test_reload(box):
+    result = run(box, "reload")
+    assert (result.code, result.out) == (OK, "4 loaded, 2 changed, 1 removed\n")
+    box.host["file_errors"] = [{"file": "/etc/torpor/sites/x.site", "line": 3, "message": "no"},
+                               {"file": "/etc/torpor/sites/y.site", "line": 0, "message": "unreadable"}]
+    result = run(box, "reload")
+    assert result.code == FAILED
+    assert result.err == ("not in force: /etc/torpor/sites/x.site:3: no\n"
+                          "not in force: /etc/torpor/sites/y.site: unreadable\n")
+    assert run(box, "reload", "--json").json["file_errors"][0]["line"] == 3
+
+
+def test_cat_and_plan(box):
+    assert run(box, "cat", "a.example").out == ("# /etc/torpor/sites/a.example.site\n"
+                                                "# /usr/lib/torpor/templates/php.template\n"
+                                                "[Site]\nTemplate=php\n")
+    assert run(box, "cat", "--all", "a.example").out.endswith("Enabled=yes\n")
+    assert box.asked("Cat") == [{"site": "a.example"}, {"site": "a.example", "all": True}]
+    assert run(box, "cat", "--json", "a.example").json["text"].startswith("[Site]")
+    assert run(box, "plan", "a.example").out == "mount tmpfs /\n\texec /usr/sbin/php-fpm\n"
+    assert "tmpfs" in run(box, "plan", "--json", "a.example").json["text"]
+
+
+def test_verify_runs_torpord(tmp_path):
+    """Beside torporctl, in ../core, in $PATH."""
+    script = '#!/bin/sh\nprintf "%s\\n" "$0" "$@"\nexit 1\n'
+    tree = tmp_path / "daemon"
+    for folder in ("ctl", "core", "path"):
+        (tree / folder).mkdir(parents=True)
+    binary = tree / "ctl/torporctl"
+    binary.write_bytes(TORPORCTL.read_bytes())
+    binary.chmod(0o755)
+    for folder in ("path", "core", "ctl"):
+        (tree / folder / "torpord").write_text(script)
+        (tree / folder / "torpord").chmod(0o755)
+
+    def verify(*arguments):
+        return Result(subprocess.run([binary, "verify", *arguments], capture_output=True,
+                                     env=environment(PATH=f"relative:{tree}/path:/usr/bin:/bin")))
+
+    result = verify("--json", "--etc=/e", "--run=/r", "--lib=/l", "a.site", "--", "-b.site")
+    assert result.code == FAILED
+    assert result.lines[1:] == ["--verify", "--json", "--etc=/e", "--run=/r", "--lib=/l", "a.site", "./-b.site"]
+    assert result.lines[0] == f"{tree}/ctl/torpord"
+    (tree / "ctl/torpord").unlink()
+    assert verify("a.site").lines[:3] == [f"{tree}/ctl/../core/torpord", "--verify", "a.site"]
+    (tree / "core/torpord").unlink()
+    assert verify("a.site").lines[0] == f"{tree}/path/torpord"
+
+
+def test_version_and_help(tmp_path):
+    assert re.fullmatch(r"torporctl \d\S*\n", run(tmp_path, "version").out)
+    assert run(tmp_path, "--version").out == run(tmp_path, "version").out
+    assert run(tmp_path, "version", "--json").json["version"]
+    help_text = run(tmp_path, "help")
+    assert help_text.code == OK and run(tmp_path, "--help").out == run(tmp_path, "-h").out == help_text.out
+    commands = [command["name"] for command in run(tmp_path, "help", "--json").json]
+    assert {"list", "status", "why", "wake", "freeze", "stop", "restart", "reload", "verify", "cat", "plan", "events",
+            "top", "version", "help"} == set(commands)
+    for command in commands:
+        assert f"  {command} " in help_text.out
+        assert run(tmp_path, "help", command).out == run(tmp_path, command, "--help").out
+        assert run(tmp_path, "help", command, "--json").json["name"] == command
+    assert max(len(line) for line in help_text.lines) < 80
+    assert run(tmp_path, "help", "nonsense").code == USAGE
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["nonsense"], ["wake"], ["why"], ["why", "a", "b"], ["reload", "x"], ["list", "--nonsense"], ["list", "--all"],
+    ["wake", "a", "--state=cold"], ["list", "--color=pink"], ["list", "--timeout=soon"], ["list", "--timeout=-1"],
+    ["list", "--timeout=99999999999"], ["list", "--timeout"], ["list", "--json=yes"], ["cat", "-x", "a"], ["--run="],
+    ["verify"], ["top"], ["list", "--\x1b[31m"], ["\x1b[31m"], ["events", "a", "b"]])
+def test_usage(tmp_path, arguments):
+    result = run(tmp_path, *arguments)
+    assert (result.code, result.out) == (USAGE, "")
+    assert result.err.count("\n") == 1
+
+
+# --- events
+
+def start(run_dir, *arguments, **options):
+    return subprocess.Popen([TORPORCTL, f"--run={run_dir.directory}", *arguments], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, env=environment(), **options)
+
+
+def event(site, **fields):
+    return {"event": {"time_us": 1763755200_042_000, "site": site, "from": "cold", "to": "awake",
+                      "reason": "a connection", **fields}}
+
+
+def monitor(*events):
+    """Sends these, and keeps the stream open until the test ends."""
+    done = threading.Event()
+
+    def answer(parameters):
+        yield {}
+        yield from (dict(e) for e in events)
+        done.wait(120)
+
+    answer.done = done
+    return answer
+
+
+def test_events(box):
+    box.on["Monitor"] = monitor(event("a.example", took_us=12_345), event("b.example"))
+    process = start(box, "events", "--follow")
+    assert process.stdout.readline().decode() == (
+        "Nov 21 20:00:00.042  a.example                         cold → awake         12.3ms  a connection\n")
+    assert "b.example" in process.stdout.readline().decode()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == -signal.SIGINT
+    box.on["Monitor"].done.set()
+
+
+def test_events_as_json_lines(box):
+    box.on["Monitor"] = monitor(event("a.example"), event("b.example", reason=HOSTILE), event("c.example"))
+    process = start(box, "events", "[bc]*", "--json")
+    line = process.stdout.readline().decode()
+    assert json.loads(line) == event("b.example", reason=HOSTILE)["event"] and re.fullmatch(r"[ -~]+\n", line)
+    assert json.loads(process.stdout.readline())["site"] == "c.example"
+    assert box.asked("Monitor") == [{}]
+    process.kill()
+    process.wait(60)
+    box.on["Monitor"].done.set()
+
+
+def test_events_of_one_site(box):
+    box.on["Monitor"] = lambda parameters: iter([{}, {**event("a.example"), "last": True}])
+    result = run(box, "events", "a.example")
+    assert result.code == UNREACHABLE and "a.example" in result.out and "closed the connection" in result.err
+    assert box.asked("Monitor") == [{"site": "a.example"}]
+
+    def no_site(parameters):
+        raise Error("NoSuchSite", site="nobody")
+
+    box.on["Monitor"] = no_site
+    assert run(box, "events", "nobody").code == NO_SITE
+
+
+def test_a_reader_that_goes_away(box):
+    done = threading.Event()
+
+    def endless(parameters):
+        yield {}
+        while not done.is_set():
+            yield event("a.example")
+
+    box.on["Monitor"] = endless
+    for ignored in (signal.SIG_DFL, signal.SIG_IGN):
+        process = start(box, "events", restore_signals=False, preexec_fn=lambda: signal.signal(signal.SIGPIPE, ignored))
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == -signal.SIGPIPE
+        assert process.stderr.read() == b""
+    done.set()
+
+
+def test_output_that_cannot_be_written(box):
+    with open("/dev/full", "wb") as full:
+        process = subprocess.run([TORPORCTL, f"--run={box.directory}", "list"], stdout=full, stderr=subprocess.PIPE)
+    assert process.returncode == FAILED and b"No space left" in process.stderr
+
+
+def test_closed_standard_descriptors(box):
+    script = 'exec "$0" "$@" <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", script, TORPORCTL, f"--run={box.directory}", "list"]).returncode == OK
+
+
+# --- no daemon, no permission
+
+def test_nobody_listens(tmp_path):
+    result = run(tmp_path, "list")
+    assert result.code == UNREACHABLE and result.out == ""
+    assert f"{tmp_path}/control" in result.err and "systemctl start torpor" in result.err
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "control"))
+    assert run(tmp_path, "status").code == UNREACHABLE
+    (tmp_path / "control").unlink()
+    (tmp_path / "control").write_text("a file")
+    assert run(tmp_path, "wake", "a", "b").code == UNREACHABLE
+    assert run(tmp_path, "top", "--json").code == UNREACHABLE
+    assert run(tmp_path / "missing", "events").code == UNREACHABLE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes its user")
+def test_socket_without_permission():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        binary = pathlib.Path(folder, "torporctl")
+        binary.write_bytes(TORPORCTL.read_bytes())
+        binary.chmod(0o755)
+        fake = FakeTorpord(folder)
+        fake.path.chmod(0o600)
+        result = Result(subprocess.run([binary, f"--run={folder}", "list"], stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, user=65534, env=environment()))
+        assert result.code == DENIED and "no permission" in result.err and "ControlGroup=" in result.err
+        fake.close()
+
+
+def test_a_folder_with_a_long_name(tmp_path):
+    deep = tmp_path.joinpath(*["d" * 60] * 4)
+    deep.mkdir(parents=True)
+    fake = FakeTorpord(tmp_path)
+    fake.add("a.example")
+    fake.path.rename(deep / "control")
+    assert run(deep, "list", "--names").out == "a.example\n"
+    (deep / "control").rename(fake.path)
+    fake.close()
+
+
+# --- a daemon that is broken or hostile
+
+COMMANDS = [["list"], ["list", "--names"], ["status"], ["status", "a.example"], ["why", "a.example"],
+            ["wake", "a.example"], ["stop", "a*", "b.example"], ["reload"], ["cat", "a.example"], ["plan", "a.example"],
+            ["events"], ["top", "--json"]]
+
+BROKEN = {
+    "nothing": b"",
+    "half a message": b'{"parameters": {"site": {"name": "a.ex',
+    "no object": b"[1, 2]\0",
+    "empty message": b"\0",
+    "not JSON": b"HTTP/1.1 200 OK\r\n\r\n\0",
+    "not UTF-8": b'{"parameters": {"text": "\xff\xfe"}}\0',
+    "a NUL in a string": b'{"parameters": {"text": "\\u0000"}}\0',
+    "a number past all bounds": b'{"parameters": {"status": {"pid": 1' + b"0" * 400 + b"}}}\0",
+    "a float past all bounds": b'{"parameters": {"status": {"cpu": 1e999}}}\0',
+    "deep": b'{"parameters":' + b"[" * 100000 + b"]" * 100000 + b"}\0",
+    "the same key twice": b'{"parameters": {}, "parameters": {}}\0',
+    "more than 16 MiB": b'{"parameters": "' + b"x" * (17 << 20),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_messages(box, command, data):
+    def broken(parameters):
+        raise Raw(data)
+
+    for method in ("List", "GetHost", "GetStatus", "Wake", "Stop", "Reload", "Cat", "Plan", "Monitor"):
+        box.on[method] = broken
+    result = run(box, *command)
+    assert result.code == UNREACHABLE and result.out == "" and result.err
+
+
+WRONG = [None, True, 0, -1, 2**63 - 1, 1.5, "", HOSTILE, [], [[]], [None, HOSTILE, {}], {}, {HOSTILE: HOSTILE},
+         {"awake": -1, "cold": HOSTILE, HOSTILE: 2**63 - 1}]
+METHODS = {"list": "List", "status": "GetHost", "why": "GetStatus", "wake": "Wake", "reload": "Reload", "cat": "Cat",
+           "plan": "Plan", "events": "Monitor"}
+
+
+@pytest.mark.parametrize("command", METHODS)
+def test_replies_of_wrong_types(box, command):
+    """Whole messages: parameters, errors, continues of every type."""
+    arguments = [command] + (["a.example"] if command in ("why", "wake", "cat", "plan") else [])
+    for key, value, json_option in itertools.product(("parameters", "error", "continues"), WRONG, ([], ["--json"])):
+        def broken(parameters, message=json.dumps({key: value}).encode() + b"\0"):
+            raise Raw(message)
+
+        box.on[METHODS[command]] = broken
+        assert run(box, *arguments, *json_option).code in range(7)
+
+
+FULL = status("x", templates=["t"], pid=1, cgroup="/", limits={"a": "b"}, limits_not_in_force=["c"], connections=1,
+              waiting=1, cpu=0.5, cpu_usage_us=1, memory_bytes=1, last_wake_us=1, last_wake_took_us=1, last_wake_by="x",
+              idle_us=1, busy="x", freezes_in_us=1, stops_in_us=1, status_text="x",
+              file_errors=[{"file": "f", "line": 1, "message": "m"}],
+              failure={"time_us": 1, "step": "s", "errno": 1, "message": "m", "restarts": 1, "retry_in_us": 1})
+
+
+def variants(template):
+    """template with every field, at two depths, of every wrong type, and missing."""
+    for key, old in template.items():
+        yield {k: v for k, v in template.items() if k != key}
+        for value in WRONG:
+            yield {**template, key: value}
+        inner = old[0] if isinstance(old, list) and old else old
+        for sub in inner if isinstance(inner, dict) else []:
+            for value in WRONG:
+                broken = {**inner, sub: value}
+                yield {**template, key: [broken] if isinstance(old, list) else broken}
+    yield {}
+    yield {key: HOSTILE for key in template}
+    yield {key: 2**63 - 1 for key in template}
+
+
+def run_over_all(fake, method, answers, *arguments):
+    """Runs once for every answer, several side by side."""
+    answers, lock = list(answers), threading.Lock()
+
+    def worker():
+        while True:
+            with lock:
+                if not answers:
+                    return
+                answer = answers.pop()
+            own = fake.directory / str(threading.get_ident())
+            own.mkdir(exist_ok=True)
+            daemon = FakeTorpord(own)
+            daemon.on[method] = lambda parameters: answer
+            try:
+                result = run(daemon, *arguments)
+                if result.code not in (OK, SITE_FAILED, FAILED, UNREACHABLE):
+                    failures.append((answer, result.code, result.err))
+            except BaseException as error:
+                failures.append((answer, error))
+            finally:
+                daemon.close()
+
+    failures = []
+    threads = [threading.Thread(target=worker) for _ in range(os.cpu_count() or 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+
+
+def test_status_fields_of_wrong_types(fake):
+    run_over_all(fake, "GetStatus", ({"status": s} for s in variants(FULL)), "status", "x")
+    run_over_all(fake, "GetStatus", ({"status": s} for s in variants(FULL)), "why", "x")
+
+
+def test_host_fields_of_wrong_types(fake):
+    template = {**fake.answer_GetHost({})["host"], "warnings": ["w"], "controllers_missing": ["io"],
+                "file_errors": [{"file": "f", "line": 1, "message": "m"}]}
+    run_over_all(fake, "GetHost", ({"host": h} for h in variants(template)), "status")
+
+
+def test_list_of_wrong_types(fake):
+    template = summary("x", connections=1, memory_bytes=1, cpu=0.1, template="t", error="e")
+    sites = list(variants(template))
+    fake.on["List"] = lambda parameters: iter([{"site": s} for s in sites] + [{"last": True}])
+    for arguments in (["list"], ["list", "--json"], ["list", "--names"], ["status", "*"], ["wake", "x*"]):
+        run(fake, *arguments)
+    assert f"{len(sites)} sites" in run(fake, "list").lines[-1]
+    assert len(run(fake, "list", "--json").json) == len(sites)
+
+
+def test_events_of_wrong_types(fake):
+    answers = [{"event": e} for e in variants(event("x", took_us=1)["event"])]
+    fake.on["Monitor"] = lambda parameters: iter([{}, *answers, {"last": True}])
+    assert len(run(fake, "events").lines) == len([a for a in answers if isinstance(a["event"], dict)])
+    run(fake, "events", "--json")
+
+
+def test_escapes_everywhere(box):
+    hostile = {key: HOSTILE for key in FULL}
+    hostile.update(templates=[HOSTILE], listeners=[{"address": HOSTILE, "type": HOSTILE, "fd_name": HOSTILE}],
+                   limits={HOSTILE: HOSTILE}, limits_not_in_force=[HOSTILE],
+                   file_errors=[{"file": HOSTILE, "line": 1, "message": HOSTILE}], failure={"step": HOSTILE, "message": HOSTILE})
+    box.on["GetStatus"] = lambda parameters: {"status": hostile}
+    result = run(box, "status", "a.example")
+    assert result.out.count("\\x1b[31mred\\x07\\xc2\\x9b2J\\xe2\\x80\\xaeevil\\x7f\\x09tab\\x0aline") >= 10
+    assert run(box, "status", "a.example", "--json").json == hostile
+    assert "\\u007f" in run(box, "status", "a.example", "--json").out
+    run(box, "why", "a.example")
+    box.on["Cat"] = lambda parameters: {"files": [HOSTILE], "text": HOSTILE + "\r\n\x1b]0;title\x07"}
+    assert run(box, "cat", "a.example").out.endswith("\\x7f\ttab\nline\\x0d\n\\x1b]0;title\\x07\n")
+
+    def error(parameters):
+        raise Error(HOSTILE, site=HOSTILE)
+
+    box.on["Reload"] = error
+    assert "\\x1b" in run(box, "reload").err
+
+
+def test_endless_list(box):
+    def endless(parameters):
+        yield from itertools.repeat({})
+
+    box.on["List"] = endless
+    assert run(box, "list").code == UNREACHABLE
+
+
+# --- on a terminal
+
+class Terminal:
+    """torporctl with a terminal of its own."""
+
+    def __init__(self, fake, *arguments, columns=80, rows=12, **env):
+        self.master, slave = pty.openpty()
+        self.resize(columns, rows)
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.process = subprocess.Popen([TORPORCTL, f"--run={fake.directory}", *arguments], stdin=slave, stdout=slave,
+                                        stderr=slave, env=environment(**env), start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.text = ""
+
+    def resize(self, columns, rows):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read_until(self, pattern):
+        """Waits for it; returns what came up to it."""
+        deadline = time.monotonic() + 60
+        while not (found := re.search(pattern, self.text)):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.master], [], [], left)[0]:
+                self.process.kill()
+                raise AssertionError(f"no {pattern} in {self.text[-5000:]!a}")
+            self.text += os.read(self.master, 65536).decode(errors="replace")
+        before, self.text = self.text[:found.end()], self.text[found.end():]
+        return before
+
+    def press(self, keys):
+        os.write(self.master, keys.encode())
+
+    def wait(self):
+        """The exit code, once it has ended; self.text is all that was left to read."""
+        code = self.process.wait(60)
+        while select.select([self.master], [], [], 0)[0]:
+            self.text += os.read(self.master, 65536).decode(errors="replace")
+        self.after = termios.tcgetattr(self.slave)
+        os.close(self.slave)
+        os.close(self.master)
+        return code
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+def test_list_fits_the_terminal(fake, columns):
+    for i in range(20):
+        fake.add(f"shop-{i:04}.customers-of-a-long-name.example.com", "awake", connections=1203, memory_bytes=2**31,
+                 wakes=i, template="php", error="failed at step exec: No such file or directory")
+    terminal = Terminal(fake, "list", columns=columns, NO_COLOR="1")
+    text = terminal.read_until(r"20 sites:\s+20\s+awake") + terminal.text
+    assert terminal.wait() == OK
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    assert max(map(len, lines)) <= columns and printable(text.replace("\r\n", "\n"))
+    assert lines[1].split()[0].startswith("shop-") and ("…" in lines[1]) == (columns < 200)
+
+
+def test_colours_of_a_terminal(box):
+    for arguments, env, coloured in (((), {}, True), ((), {"NO_COLOR": "1"}, False), ((), {"TERM": "dumb"}, False),
+                                     (("--color=never",), {}, False), (("--color=always",), {"NO_COLOR": "1"}, True)):
+        terminal = Terminal(box, "list", *arguments, **env)
+        text = terminal.read_until(r"4 sites[^\n]*\n")
+        assert terminal.wait() == OK
+        assert ("\x1b[32mawake" in text) == coloured, (arguments, env)
+
+
+def test_other_locales(box):
+    box.sites["a.example"]["error"] = "é" * 10
+    terminal = Terminal(box, "list", LC_ALL="C", columns=30)
+    assert terminal.wait() == OK
+    terminal = Terminal(box, "status", "a.example", LC_ALL="C")
+    text = terminal.read_until("a.example")
+    assert "●" not in text and terminal.wait() == OK
+
+
+ENTER, LEAVE = r"\x1b\[\?1049h", r"\x1b\[\?1049l"
+
+
+def start_top(box, **options):
+    terminal = Terminal(box, "top", **options)
+    terminal.read_until(ENTER)
+    terminal.read_until("q: quit")
+    return terminal
+
+
+def test_top_quits(box):
+    terminal = start_top(box)
+    terminal.press("q")
+    terminal.read_until(LEAVE)
+    assert terminal.wait() == OK and terminal.after == terminal.before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_top_gives_the_terminal_back(box, number):
+    terminal = start_top(box)
+    terminal.process.send_signal(number)
+    terminal.read_until(LEAVE)
+    assert terminal.wait() == -number and terminal.after == terminal.before
+
+
+def test_top_refreshes_and_resizes(box):
+    terminal = start_top(box)
+    box.sites["a.example"].update(state="awake", connections=777)
+    terminal.read_until(r"a.example[^\n]*777")
+    box.add("new.example", "starting")
+    terminal.read_until(r"new.example +\S+starting")
+    terminal.resize(30, 12)
+    terminal.read_until(r"SITE +STATE +MEMORY\x1b")
+    terminal.press("q")
+    assert terminal.wait() == OK
+
+
+def test_top_stops_and_continues(box):
+    terminal = start_top(box)
+    terminal.press("\x1a")
+    terminal.read_until(LEAVE)
+    assert os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOWAIT).si_status == signal.SIGSTOP
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.read_until(ENTER)
+    terminal.read_until("q: quit")
+    terminal.press("q")
+    assert terminal.wait() == OK and terminal.after == terminal.before
+
+
+def test_top_outlives_the_daemon(box):
+    terminal = start_top(box)
+
+    def hang_up(parameters):
+        raise Raw(b"")
+
+    box.on["GetHost"] = hang_up
+    terminal.read_until("closed the connection")
+    del box.on["GetHost"]
+    terminal.read_until("q: quit")
+    terminal.press("q")
+    assert terminal.wait() == OK
+
+
+def test_top_quits_while_the_daemon_hangs(box):
+    terminal = start_top(box)
+    released = threading.Event()
+    asked = len(box.asked("GetHost"))
+    box.on["GetHost"] = lambda parameters: released.wait(120) and {}
+    box.wait_for_calls("GetHost", asked + 1)
+    terminal.press("q")
+    assert terminal.wait() == OK
+    released.set()
+
+
+def test_top_shows_no_escapes(box):
+    box.host = {"version": HOSTILE}
+    box.sites["a.example"].update(state=HOSTILE, name=HOSTILE)
+    terminal = start_top(box, columns=200)
+    terminal.press("q")
+    text = terminal.read_until(LEAVE)
+    assert terminal.wait() == OK
+    assert "\x07" not in text and "\x9b" not in text and "\u202e" not in text and "\x1b[31mred" not in text
+
+
+def test_top_as_json_lines(box):
+    process = start(box, "top", "--json")
+    for _ in range(2):
+        sample = json.loads(process.stdout.readline())
+        assert sample["host"]["version"] == "0.1" and [s["name"] for s in sample["sites"]] == sorted(box.sites)
+    process.kill()
+    process.wait(60)
