@@ -22,12 +22,12 @@ static const struct choice level_choices[] = {
 static const struct key keys[] = {
 	{"Daemon", "ControlGroup", &type_user, FIELD(control_group), .argument = "GROUP",
 	 .unset_means = "root alone",
-	 .help = "The group, by name or number, whose members may look at sites with torporctl(1). Changing "
-		 "anything takes root."},
+	 .help = "The group, by name or number, whose members may look at sites with torporctl(1). "
+		 "Changing anything takes root."},
 	{"Daemon", "MaxStarting", &type_unsigned, FIELD(max_starting), .min = 0, .max = 65536,
 	 .argument = "NUMBER", .fallback = "0",
-	 .help = "How many containers are started at a time; connections to others wait in their listeners. 0 "
-		 "is two for each CPU."},
+	 .help = "How many containers are started at a time; connections to others wait in their "
+		 "listeners. 0 is two for each CPU."},
 	{"Daemon", "ScanIntervalSec", &type_span, FIELD(scan_interval_us), .min = 50000, .max = 3600000000,
 	 .argument = "SECONDS", .fallback = "1s",
 	 .help = "How often awake sites are looked at to find the idle ones, from 50ms to an hour."},

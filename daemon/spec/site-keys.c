@@ -48,8 +48,7 @@ static const struct key keys[] = {
 	{SITE("Template", type_template, templates), .argument = "NAME", .phase = KEY_TEMPLATE,
 	 .unset_means = "none",
 	 .help = "The template that this unit builds on: templates/NAME.template. All that stands there "
-		 "applies "
-		 "first, then the unit's own lines. A template may have a template itself."},
+		 "applies first, then the unit's own lines. A template may have a template itself."},
 	{SITE("Enabled", type_bool, enabled), .argument = "BOOLEAN", .fallback = "yes",
 	 .help = "With no, the site is known but its sockets are not opened."},
 	{SITE("Slice", type_name, slice), .argument = "NAME", .unset_means = "none",
@@ -58,9 +57,9 @@ static const struct key keys[] = {
 	{SOCKET("ListenStream", type_listener, listeners), .parameter = SOCK_STREAM, .argument = "ADDRESS",
 	 .phase = KEY_LISTENER,
 	 .help = "An address to listen on for connections: a port (of all addresses, IPv4 included), "
-		 "127.0.0.1:8080, [::1]:8080, /run/example.sock or @name in the abstract name space. May be "
-		 "given several times; an empty assignment to any of the three Listen keys clears the whole "
-		 "list. A site needs at least one listener."},
+		 "127.0.0.1:8080, [::1]:8080, /run/example.sock or @name in the abstract name space. "
+		 "May be given several times; an empty assignment to any of the three Listen keys "
+		 "clears the whole list. A site needs at least one listener."},
 	{SOCKET("ListenDatagram", type_listener, listeners), .parameter = SOCK_DGRAM, .argument = "ADDRESS",
 	 .phase = KEY_LISTENER, .help = "The same for datagrams: UDP, or a unix datagram socket."},
 	{SOCKET("ListenSequentialPacket", type_listener, listeners), .parameter = SOCK_SEQPACKET,
@@ -92,55 +91,55 @@ static const struct key keys[] = {
 	 .help = "Sets TCP_NODELAY on connections."},
 	{SOCKET("DeferAcceptSec", type_span, defer_accept_us), .argument = SECONDS, .fallback = "0", .min = 0,
 	 .max = 86400000000,
-	 .help = "Sets TCP_DEFER_ACCEPT: a connection wakes the site when its first bytes have come, not when "
-		 "it is opened, or after this time. 0 is off."},
+	 .help = "Sets TCP_DEFER_ACCEPT: a connection wakes the site when its first bytes have come, "
+		 "not when it is opened, or after this time. 0 is off."},
 	{SOCKET("FileDescriptorName", type_fd_name, listeners), .argument = "NAME",
 	 .unset_means = "the site's name, with '_' for ':'",
-	 .help = "The name of the listeners in LISTEN_FDNAMES: at most 255 bytes of ASCII without a colon."},
+	 .help = "The name of the listeners in LISTEN_FDNAMES: at most 255 bytes of ASCII without a "
+		 "colon."},
 
 	{CONTAINER("Type", type_choice, type), .argument = "simple|notify", .choices = type_choices,
 	 .fallback = "simple",
-	 .help = "With notify, the site counts as started when it has sent READY=1 by sd_notify(3); with "
-		 "simple at once."},
+	 .help = "With notify, the site counts as started when it has sent READY=1 by sd_notify(3); "
+		 "with simple at once."},
 	{CONTAINER("ExecStart", type_command, exec_start), .argument = "PROGRAM [ARGUMENT...]",
-	 .help = "The program and its arguments: words separated by white space, in quotes where they hold "
-		 "some, with C escapes. ${NAME} inside a word is replaced by a variable of Environment=, a "
-		 "word "
-		 "$NAME by the words of its value; $$ is a dollar sign. There is one command: to replace a "
-		 "template's, first write an empty ExecStart=. A prefix (@, -, :, +, !) is refused. A site "
-		 "needs an ExecStart=."},
+	 .help = "The program and its arguments: words separated by white space, in quotes where they "
+		 "hold some, with C escapes. ${NAME} inside a word is replaced by a variable of "
+		 "Environment=, a word $NAME by the words of its value; $$ is a dollar sign. There is "
+		 "one command: to replace a template's, first write an empty ExecStart=. A prefix (@, "
+		 "-, :, +, !) is refused. A site needs an ExecStart=."},
 	{CONTAINER("User", type_user, user), .argument = "USER", .phase = KEY_OWNER, .unset_means = "nobody",
 	 .help = "The user, by name or number, that the program runs as."},
 	{CONTAINER("Group", type_user, group), .argument = "GROUP", .phase = KEY_OWNER,
 	 .unset_means = "the user's group", .help = "The group, by name or number. There are no others."},
 	{CONTAINER("WorkingDirectory", type_directory, working_directory),
 	 .second = FIELD(working_directory_optional), .argument = "[-]PATH", .unset_means = "/",
-	 .help = "Where the program starts, as it sees its own files. After \"-\" the folder may be missing."},
+	 .help = "Where the program starts, as it sees its own files. After \"-\" the folder may be "
+		 "missing."},
 	{CONTAINER("BindPaths", type_mount, mounts), .second = FIELD(n_mounts), .parameter = MOUNT_BIND,
 	 .argument = "[-]SOURCE[:TARGET[:rbind|norbind]]...",
-	 .help = "Files and folders of the host that the site may write: SOURCE appears as TARGET, by default "
-		 "under the same path, with what is mounted below it unless norbind says otherwise. After "
-		 "\"-\" a missing SOURCE is passed over. Several are separated by white space; \"\\:\" is a "
-		 "colon in a path. An empty assignment clears these and BindReadOnlyPaths=."},
+	 .help = "Files and folders of the host that the site may write: SOURCE appears as TARGET, by "
+		 "default under the same path, with what is mounted below it unless norbind says "
+		 "otherwise. After \"-\" a missing SOURCE is passed over. Several are separated by "
+		 "white space; \"\\:\" is a colon in a path. An empty assignment clears these and "
+		 "BindReadOnlyPaths=."},
 	{CONTAINER("BindReadOnlyPaths", type_mount, mounts), .second = FIELD(n_mounts),
 	 .parameter = MOUNT_BIND_READ_ONLY, .argument = "[-]SOURCE[:TARGET[:rbind|norbind]]...",
 	 .help = "The same, for reading alone."},
 	{CONTAINER("TemporaryFileSystem", type_mount, mounts), .second = FIELD(n_mounts),
 	 .parameter = MOUNT_TMPFS, .argument = "PATH[:OPTIONS]...",
 	 .help = "Empty folders in memory that are gone when the site is cold. OPTIONS are separated by "
-		 "commas: "
-		 "size=, nr_inodes=, mode=, ro, rw, nosuid, nodev, noexec."},
+		 "commas: size=, nr_inodes=, mode=, ro, rw, nosuid, nodev, noexec."},
 	{CONTAINER("Environment", type_environment, environment), .argument = "NAME=VALUE...",
-	 .help = "Variables for the program, each in quotes where it holds white space. Later ones win. An "
-		 "empty assignment clears them."},
+	 .help = "Variables for the program, each in quotes where it holds white space. Later ones win. "
+		 "An empty assignment clears them."},
 	{CONTAINER("EnvironmentFile", type_files, environment_files), .argument = "[-]PATH",
-	 .help = "A file with lines NAME=VALUE, read when the site starts; after \"-\" it may be missing. May "
-		 "be "
-		 "given several times; its variables win over those of Environment=, but ExecStart= does not "
-		 "see them."},
+	 .help = "A file with lines NAME=VALUE, read when the site starts; after \"-\" it may be "
+		 "missing. May be given several times; its variables win over those of Environment=, "
+		 "but ExecStart= does not see them."},
 	{CONTAINER("PrivateNetwork", type_bool, private_network), .argument = "BOOLEAN", .fallback = "yes",
-	 .help = "With yes the site has a network of its own with a loopback interface alone: it answers its "
-		 "listeners and reaches nothing."},
+	 .help = "With yes the site has a network of its own with a loopback interface alone: it "
+		 "answers its listeners and reaches nothing."},
 	{LIMIT(NOFILE, "NUMBER"), .help = "Open files. Like all limits: one value, or SOFT:HARD, or infinity."},
 	{LIMIT(NPROC, "NUMBER"), .help = "Processes of the user. TasksMax= counts the site's own."},
 	{LIMIT(CORE, BYTES), .help = "The size of a core dump."},
@@ -150,43 +149,45 @@ static const struct key keys[] = {
 	{LIMIT(DATA, BYTES), .help = "The data segment of a process."},
 	{LIMIT(MEMLOCK, BYTES), .help = "Memory that is locked."},
 	{LIMIT(CPU, SECONDS), .help = "CPU time of a process, in whole seconds."},
-	{LIMIT(NICE, "LEVEL"), .help = "How far a process may raise its priority: 1 to 40, or a nice level "
-				       "with its sign, +19 to -20."},
+	{LIMIT(NICE, "LEVEL"),
+	 .help = "How far a process may raise its priority: 0 to 40, or a nice level with its sign, +19 "
+		 "to -20."},
 	{LIMIT(RTPRIO, "NUMBER"), .help = "The highest real-time priority."},
 	{LIMIT(MSGQUEUE, BYTES), .help = "POSIX message queues of the user."},
 	{LIMIT(SIGPENDING, "NUMBER"), .help = "Signals that wait, of the user."},
 	{LIMIT(LOCKS, "NUMBER"), .help = "File locks. Linux has not looked at it since 2.4.25."},
 	{LIMIT(RSS, BYTES), .help = "Resident memory. Linux does not look at it: see MemoryMax=."},
-	{LIMIT(RTTIME, "MICROSECONDS"), .help = "CPU time that a real-time process may take without a "
-						"system call that blocks."},
+	{LIMIT(RTTIME, "MICROSECONDS"),
+	 .help = "CPU time that a real-time process may take without a system call that blocks."},
 	{CONTAINER("CapabilityBoundingSet", type_capabilities, capabilities), .argument = "[~]CAPABILITY...",
 	 .fallback = NULL, .unset_means = "none",
-	 .help = "Capabilities that the site's processes can have at most, by name. A list after \"~\" is "
-		 "taken "
-		 "away from those named before, or from all. Unlike systemd's, the set is empty by default."},
+	 .help = "Capabilities that the site's processes can have at most, by name. A list after \"~\" "
+		 "is taken away from those named before, or from all. Unlike systemd's, the set is "
+		 "empty by default."},
 	{CONTAINER("AmbientCapabilities", type_capabilities, ambient_capabilities),
 	 .argument = "[~]CAPABILITY...", .unset_means = "none",
 	 .help = "Capabilities that the program has from its start without being root. Each must be in "
 		 "CapabilityBoundingSet= as well."},
 	{CONTAINER("Handover", type_choice, handover), .argument = "listen-fds|stdin",
 	 .choices = handover_choices, .fallback = "listen-fds",
-	 .help = "How the program gets its listeners. listen-fds: from descriptor 3 on, by the protocol of "
-		 "sd_listen_fds(3). stdin: the one listener is descriptor 0."},
+	 .help = "How the program gets its listeners. listen-fds: from descriptor 3 on, by the protocol "
+		 "of sd_listen_fds(3). stdin: the one listener is descriptor 0."},
 	{CONTAINER("NotifyAccess", type_choice, notify_access), .argument = "none|main|all",
 	 .choices = notify_choices, .fallback = "none",
-	 .help = "Whose messages of sd_notify(3) count: nobody's, the main process's, or those of all of the "
-		 "site's processes. With Type=notify at least main."},
+	 .help = "Whose messages of sd_notify(3) count: nobody's, the main process's, or those of all "
+		 "of the site's processes. With Type=notify at least main."},
 	{CONTAINER("KillSignal", type_signal, kill_signal), .argument = "SIGNAL", .fallback = "SIGTERM",
 	 .help = "The signal that asks the program to end: SIGTERM, INT, 15, RTMIN+3."},
 	{CONTAINER("TimeoutStartSec", type_timeout, timeout_start_us), .argument = SECONDS, .fallback = "90s",
 	 .help = "How long a start may take before it counts as failed. 0 and infinity are no limit."},
 	{CONTAINER("TimeoutStopSec", type_timeout, timeout_stop_us), .argument = SECONDS, .fallback = "30s",
-	 .help = "How long after KillSignal= the site's processes are killed. 0 and infinity are no limit."},
+	 .help = "How long after KillSignal= the site's processes are killed. 0 and infinity are no "
+		 "limit."},
 	{CONTAINER("TimeoutSec", type_timeouts, timeout_start_us), .argument = SECONDS,
 	 .help = "Sets both of them."},
 	{CONTAINER("StandardOutput", type_output, standard_output), .argument = "OUTPUT", .fallback = "journal",
-	 .help = "Where the program's output goes: journal; null; inherit (torpord's own); file:PATH (opened "
-		 "for writing); append:PATH; truncate:PATH."},
+	 .help = "Where the program's output goes: journal; null; inherit (torpord's own); file:PATH "
+		 "(opened for writing); append:PATH; truncate:PATH."},
 	{CONTAINER("StandardError", type_output, standard_error), .argument = "OUTPUT", .fallback = "inherit",
 	 .help = "The same for its errors; inherit is where StandardOutput= goes."},
 	{CONTAINER("SyslogIdentifier", type_string, syslog_identifier), .argument = "NAME",
@@ -195,8 +196,8 @@ static const struct key keys[] = {
 	 .help = "The permissions that files the program makes do not get."},
 	{CONTAINER("OOMScoreAdjust", type_int, oom_score_adjust), .argument = "NUMBER", .min = -1000,
 	 .max = 1000, .fallback = "0",
-	 .help = "How readily the kernel kills the site's processes when memory runs out: -1000 (never) to "
-		 "1000 (first)."},
+	 .help = "How readily the kernel kills the site's processes when memory runs out: -1000 (never) "
+		 "to 1000 (first)."},
 	{CONTAINER("Nice", type_int, nice), .argument = "LEVEL", .min = -20, .max = 19, .fallback = "0",
 	 .help = "The nice level of the program, from -20 (most CPU) to 19."},
 
@@ -210,11 +211,11 @@ static const struct key keys[] = {
 	 .max = 1000000, .fallback = "100ms",
 	 .help = "The period over which CPUQuota= is counted, from 1ms to 1s."},
 	{RESOURCES("AllowedCPUs", type_cpus, allowed_cpus), .argument = "CPUS", .unset_means = "all",
-	 .help = "The CPUs that the site may run on: numbers and ranges like \"0-3 8\". Several assignments "
-		 "add up."},
+	 .help = "The CPUs that the site may run on: numbers and ranges like \"0-3 8\". Several "
+		 "assignments add up."},
 	{RESOURCES("MemoryMin", type_size, memory_min), .argument = BYTES, .unset_means = "none",
-	 .help = "Memory that is never taken from the site. All sizes take K, M, G and T to the base 1024, and "
-		 "infinity; a percentage of the host's memory is not supported."},
+	 .help = "Memory that is never taken from the site. All sizes take K, M, G and T to the base "
+		 "1024, and infinity; a percentage of the host's memory is not supported."},
 	{RESOURCES("MemoryLow", type_size, memory_low), .argument = BYTES, .unset_means = "none",
 	 .help = "Memory that is taken from the site only when nothing else can be."},
 	{RESOURCES("MemoryHigh", type_size, memory_high), .argument = BYTES, .unset_means = "no limit",
@@ -228,25 +229,26 @@ static const struct key keys[] = {
 	 .help = "The site's share of disk time where several want it, from 1 to 10000."},
 	{RESOURCES("TasksMax", type_count, tasks_max), .argument = "NUMBER", .min = 1, .max = INT32_MAX,
 	 .fallback = "512",
-	 .help = "Processes and threads that the site may have, or infinity; a percentage is not supported."},
+	 .help = "Processes and threads that the site may have, or infinity; a percentage is not "
+		 "supported."},
 
 	{HIBERNATE("FreezeAfterSec", type_span, freeze_after_us), .argument = SECONDS, .fallback = "30s",
-	 .help = "How long the site must have been idle to be frozen: it stays in memory, takes no CPU, and "
-		 "goes on with the next connection or byte. infinity is never."},
+	 .help = "How long the site must have been idle to be frozen: it stays in memory, takes no CPU, "
+		 "and goes on with the next connection or byte. infinity is never."},
 	{HIBERNATE("StopAfterSec", type_span, stop_after_us), .argument = SECONDS, .fallback = "10min",
-	 .help = "How long the site must have been idle, counted from the same instant, to be stopped: the "
-		 "next connection starts it anew. infinity is never."},
+	 .help = "How long the site must have been idle, counted from the same instant, to be stopped: "
+		 "the next connection starts it anew. infinity is never."},
 	{HIBERNATE("IdleCPU", type_share, idle_cpu), .argument = "PERCENT", .min = 0,
 	 .max = (int64_t)VALUE_CPUS_MAX * 10000, .fallback = "1%",
 	 .help = "The site is idle only while it takes less than this share of one CPU."},
 	{HIBERNATE("Keep", type_choice, keep), .argument = "no|warm|awake", .choices = keep_choices,
 	 .fallback = "no",
-	 .help = "What is spared to the site: with warm it is frozen but never stopped, with awake it is never "
-		 "hibernated."},
+	 .help = "What is spared to the site: with warm it is frozen but never stopped, with awake it "
+		 "is never hibernated."},
 	{HIBERNATE("Priority", type_int, priority), .argument = "NUMBER", .min = -100, .max = 100,
 	 .fallback = "0",
-	 .help = "Where several sites wake at a time, the higher goes first; under memory pressure, the lower "
-		 "sleeps first."},
+	 .help = "Where several sites wake at a time, the higher goes first; under memory pressure, the "
+		 "lower sleeps first."},
 };
 
 const struct key_table site_keys = {keys, sizeof keys / sizeof *keys};

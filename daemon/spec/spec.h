@@ -20,7 +20,7 @@
 #define SPEC_LIST_MAX      1024          /* entries of any list key */
 #define SPEC_TEMPLATES_MAX 16            /* depth of a Template= chain */
 
-/* Where a value stood: for errors that show only when the container starts. file is owned by the arena. */
+/* Where a value stood: for errors that show only when the container starts. file belongs to the spec. */
 struct origin {
 	const char *file;
 	unsigned line;
@@ -28,7 +28,7 @@ struct origin {
 
 struct listener_spec {
 	struct address address;
-	const char *fd_name; /* FileDescriptorName=, default: the site's name cut to 255 bytes */
+	const char *fd_name; /* FileDescriptorName=, default: the site's name, '_' for ':' */
 };
 
 /* BindPaths=, BindReadOnlyPaths=, TemporaryFileSystem= in the order they were written. */
@@ -59,7 +59,7 @@ enum notify_access { NOTIFY_NONE, NOTIFY_MAIN, NOTIFY_ALL };
 enum keep { KEEP_NONE, KEEP_WARM, KEEP_AWAKE }; /* Keep=no|warm|awake */
 
 /* An effective unit: what a site's file, its templates and drop-ins come to, specifiers expanded. Immutable.
- * Lists are NULL where empty. Every pointer belongs to the spec's arena. */
+ * Lists are NULL where empty. The struct and all it points to are one block of memory of exactly its size. */
 struct site_spec {
 	const char *name;
 
@@ -126,8 +126,9 @@ struct site_spec {
 /* Reads the unit that is in force for site `name`: its file, the templates of its chain (furthest first), the
  * drop-ins of each, then expands specifiers and checks the whole. 0 and *ret, to be freed with spec_free();
  * or -errno with *diag saying why (-ENOENT: there is no such file; -EINVAL: refused). A spec that is
- * disabled (Enabled=no) loads like any other. Nothing outside the lookup folders is opened. cache may be
- * NULL; with one, a template's text is read and parsed once for all sites. */
+ * disabled (Enabled=no) loads like any other. Nothing outside the lookup folders is opened but the machine's
+ * and the boot's id, where %m or %b asks for them. cache may be NULL; with one, a template's text is read and
+ * parsed once for all sites. */
 struct spec_cache;
 int spec_load(const struct lookup *lookup, struct spec_cache *cache, const char *name, struct site_spec **ret,
 	      struct diag *diag);
@@ -150,5 +151,5 @@ void spec_cache_destroy(struct spec_cache *cache);
 
 /* The effective unit as a unit file that loads to the same spec: every key of the table that differs from its
  * default, or with all = true every key, in the table's order. Values may hold any byte a file may;
- * the printer escapes. */
+ * the printer escapes. Template= is a comment there: what the templates say is in the dump itself. */
 void spec_dump(const struct site_spec *spec, bool all, FILE *out);

@@ -97,7 +97,7 @@ static void print_specifiers(void)
 {
 	fputs(".Bl -tag -width Ds\n", stdout);
 	for (const struct specifier_help *at = specifier_table; at->letter; at++) {
-		printf(".It Li %%%c\n", at->letter);
+		printf(".It Li \\&%%%c\n", at->letter);
 		print_text(at->meaning);
 	}
 	fputs(".El\n", stdout);
