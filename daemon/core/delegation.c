@@ -161,7 +161,8 @@ int delegation_open(const char *wanted, struct delegation *ret)
 	int r;
 
 	if (!chosen) {
-		log_error("no cgroup v2 is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified: name torpor's part of it "
+		log_error("no cgroup v2 is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified: name torpor's "
+			  "part of it "
 			  "with --cgroup=PATH");
 		return -ENOENT;
 	}
@@ -176,7 +177,8 @@ int delegation_open(const char *wanted, struct delegation *ret)
 	if (r == 0)
 		r = step_aside(fd);
 	if (r < 0) {
-		log_error("cgroup %s cannot be used: %s", chosen, r == -EMEDIUMTYPE ? "not a cgroup v2" : strerror(-r));
+		log_error("cgroup %s cannot be used: %s", chosen,
+			  r == -EMEDIUMTYPE ? "not a cgroup v2" : strerror(-r));
 		return r;
 	}
 	end_leftovers(fd);

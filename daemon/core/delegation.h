@@ -6,9 +6,9 @@
 /* torpor's own part of cgroup v2: the directory in which sites get theirs. */
 
 struct delegation {
-	int fd;     /* the directory; -EBADF: none */
-	char *path; /* owned, absolute */
-	bool made;  /* it was not there before, so it is removed at the end */
+	int fd;               /* the directory; -EBADF: none */
+	char *path;           /* owned, absolute */
+	bool made;            /* it was not there before, so it is removed at the end */
 	unsigned controllers; /* that sites' cgroups can use */
 };
 

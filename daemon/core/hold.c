@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,8 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+
+#define RECENT_MS 20
 
 struct held_socket {
 	uv_poll_t poll; /* first: the handle's address is this */
@@ -52,6 +56,18 @@ static bool held(const struct hold *hold, unsigned long inode)
 		if (hold->sockets[i]->inode == inode)
 			return true;
 	return false;
+}
+
+/* Whether a TCP connection was made, or has received data, within the last moments. The kernel counts in ticks
+ * of up to 10 ms. */
+static bool received_lately(int fd)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+		return false; /* not TCP */
+	return info.tcpi_last_data_recv <= RECENT_MS;
 }
 
 /* Makes room for one more. */
@@ -96,6 +112,7 @@ static int take_one(struct hold *hold, uv_loop_t *loop, int pidfd, int number, u
 		free(socket);
 		return -ENOMEM;
 	}
+	hold->recent |= received_lately(fd);
 	socket->fd = steal_fd(&fd);
 	socket->inode = inode;
 	socket->poll.data = data;

@@ -13,6 +13,7 @@
 #include "daemon.h"
 #include "loader.h"
 #include "log.h"
+#include "rest.h"
 #include "run.h"
 #include "str.h"
 
@@ -301,6 +302,10 @@ static void become_frozen(struct site *site, const char *by)
 		log_warning("site %s: stays awake, its connections cannot be held while frozen: %s", site->name,
 			    strerror(-r));
 		site_dispatch(site, EVENT_WAKE, "connections cannot be held");
+		return;
+	}
+	if (run->hold.n > 0 && (run->hold.recent || !container_at_rest(&run->container))) {
+		site_dispatch(site, EVENT_CONNECTION, "a request is being answered");
 		return;
 	}
 	if (!run->stop_when_frozen) {

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "field.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
 #include "arena.h"
 #include "cleanup.h"
 #include "str.h"
+
+#define FAILED_AT_STEP "failed at step "
 
 const char *field_escape(struct arena *arena, const char *text)
 {
@@ -103,6 +106,21 @@ const char *field_joined(struct arena *arena, const json_t *object, const char *
 		used += str_escape(text, joined + used, size - used);
 	}
 	return used > 0 ? joined : NULL;
+}
+
+const char *field_failed_step(struct arena *arena, const json_t *object)
+{
+	const char *step = field_text(arena, object, "step"), *why = field_text(arena, object, "message");
+	uint64_t number = 0;
+
+	if ((!why || !*why) && field_u64(object, "errno", &number) && number > 0 && number < INT_MAX)
+		why = strerror((int)number);
+	if (!why || !*why)
+		why = "for a reason that is not known";
+	/* The message may be the whole sentence. */
+	if (!step || !*step || strncmp(why, FAILED_AT_STEP, strlen(FAILED_AT_STEP)) == 0)
+		return why;
+	return arena_printf(arena, FAILED_AT_STEP "%s: %s", step, why);
 }
 
 const char *field_file_error(struct arena *arena, const json_t *error)

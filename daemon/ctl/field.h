@@ -34,5 +34,8 @@ const char *field_print(struct arena *arena, const json_t *value);
 /* A copy of text, escaped for a terminal. */
 const char *field_escape(struct arena *arena, const char *text);
 
+/* Of a Failure or the parameters of StartFailed: "failed at step exec: No such file or directory". */
+const char *field_failed_step(struct arena *arena, const json_t *object);
+
 /* Of a FileError: "file:line: message", without what is absent. */
 const char *field_file_error(struct arena *arena, const json_t *error);

@@ -2,7 +2,6 @@
 #include "reply.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "arena.h"
@@ -55,14 +54,8 @@ enum exit_code reply_exit_code(const struct reply *reply)
 
 static const char *describe_start_failed(struct arena *arena, const json_t *parameters, const char *site)
 {
-	const char *step = field_text(arena, parameters, "step"),
-		   *why = field_text(arena, parameters, "message");
-	uint64_t number = 0;
-
-	if ((!why || !*why) && field_u64(parameters, "errno", &number) && number > 0 && number < INT_MAX)
-		why = strerror((int)number);
-	return arena_printf(arena, "site %s: failed at step %s: %s. More: torporctl status %s", site,
-			    step && *step ? step : "?", why && *why ? why : "the reason is not known", site);
+	return arena_printf(arena, "site %s: %s. More: torporctl status %s", site,
+			    field_failed_step(arena, parameters), site);
 }
 
 static const char *describe_not_possible(struct arena *arena, const json_t *parameters, const char *site)

@@ -2,8 +2,6 @@
 #include "status.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <string.h>
 
 #include "command.h"
 #include "field.h"
@@ -42,24 +40,25 @@ static const char *span(struct ctl *ctl, const json_t *status, const char *key)
 	return field_u64(status, key, &us) ? moment_span(&ctl->arena, us) : NULL;
 }
 
+const char *status_took(struct ctl *ctl, const json_t *status)
+{
+	uint64_t us;
+
+	return field_u64(status, "last_wake_took_us", &us) && us > 0 ? moment_span(&ctl->arena, us) : NULL;
+}
+
 const char *status_failure(struct ctl *ctl, const json_t *status)
 {
 	const json_t *failure = json_object_get(status, "failure");
-	const char *step = field_text(&ctl->arena, failure, "step");
-	const char *why = field_text(&ctl->arena, failure, "message");
-	uint64_t number = 0, restarts = 0;
 	const char *text, *retry = span(ctl, failure, "retry_in_us");
+	uint64_t at, restarts;
 
 	if (!json_is_object(failure))
 		return NULL;
-	if ((!why || !*why) && field_u64(failure, "errno", &number) && number > 0 && number < INT_MAX)
-		why = strerror((int)number);
-	text = step && *step
-		       ? arena_printf(&ctl->arena, "failed at step %s: %s", step, why ? why : "no reason known")
-		       : arena_printf(&ctl->arena, "%s", why && *why ? why : "failed for a reason not known");
-	if (field_u64(failure, "time_us", &number))
+	text = field_failed_step(&ctl->arena, failure);
+	if (field_u64(failure, "time_us", &at))
 		text = arena_printf(&ctl->arena, "%s; %s", text,
-				    moment_relative(&ctl->arena, number, moment_now()));
+				    moment_relative(&ctl->arena, at, moment_now()));
 	if (field_u64(failure, "restarts", &restarts) && restarts > 0)
 		text = arena_printf(&ctl->arena, "%s; %llu restart%s", text, (unsigned long long)restarts,
 				    restarts == 1 ? "" : "s");
@@ -176,7 +175,7 @@ static void print_wakes(struct ctl *ctl, const json_t *status)
 {
 	struct arena *arena = &ctl->arena;
 	const char *wakes = field_count(arena, status, "wakes"), *thaws = field_count(arena, status, "thaws");
-	const char *last = instant(ctl, status, "last_wake_us"), *took = span(ctl, status, "last_wake_took_us");
+	const char *last = instant(ctl, status, "last_wake_us"), *took = status_took(ctl, status);
 	const char *by = field_text(arena, status, "last_wake_by"), *idle = span(ctl, status, "idle_us");
 
 	line(ctl, "Wakes", wakes && thaws ? arena_printf(arena, "%s, thaws: %s", wakes, thaws) : wakes);

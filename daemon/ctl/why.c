@@ -59,8 +59,7 @@ static void say_state(struct ctl *ctl, const json_t *status, const char *site)
 static void say_wake(struct ctl *ctl, const json_t *status)
 {
 	struct arena *arena = &ctl->arena;
-	const char *by = field_text(arena, status, "last_wake_by"),
-		   *took = span(ctl, status, "last_wake_took_us");
+	const char *by = field_text(arena, status, "last_wake_by"), *took = status_took(ctl, status);
 	const char *text;
 	uint64_t at;
 

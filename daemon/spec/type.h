@@ -5,7 +5,7 @@
 
 #include "key.h"
 
-/* The types of keys. Fields: */
+/* The types of keys: numbers in type.c, text in type-text.c. Fields: */
 extern const struct type type_bool;         /* bool */
 extern const struct type type_mode;         /* mode_t, at most key->max */
 extern const struct type type_unsigned;     /* unsigned, min to max */
@@ -32,7 +32,7 @@ extern const struct type type_capabilities; /* uint64_t */
 #define SPEC_TIMEOUT_START_US 90000000 /* the defaults in the table, for TimeoutSec= */
 #define SPEC_TIMEOUT_STOP_US  30000000
 
-/* Lists and values of several fields of struct site_spec, in type-list.c. */
+/* Lists and values of several fields of struct site_spec, in type-list.c and type-command.c. */
 extern const struct type type_listener;    /* key->parameter is the socket type */
 extern const struct type type_fd_name;     /* into every listener */
 extern const struct type type_mount;       /* key->parameter is the enum mount_kind */
@@ -42,6 +42,11 @@ extern const struct type type_files;       /* NULL-terminated paths, with a "-" 
 extern const struct type type_limit;       /* key->parameter is RLIMIT_* */
 extern const struct type type_timeouts;    /* timeout_start_us and timeout_stop_us */
 
+static inline void *field_of(const struct setting *setting)
+{
+	return key_field(setting->key, setting->target);
+}
+
 /* Sets the message and returns -EINVAL. */
 int setting_refuse(struct setting *setting, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -50,6 +55,11 @@ int setting_expand(struct setting *setting, const char *text, const char **ret);
 
 /* Expands and normalises an absolute path. The same. */
 int setting_path(struct setting *setting, const char *text, const char **ret);
+
+/* Makes room for one more item in a list of the arena that holds n: rooms are powers of two, so that nothing
+ * but n has to be remembered (a list that was cut has more room than that). *items is replaced; returns the new
+ * item, zeroed, or NULL with *error set. */
+void *setting_grow(struct setting *setting, void **items, size_t n, size_t max, size_t size, int *error);
 
 /* Writes text with '%' doubled, as a plain value. */
 void type_write_plain(const char *text, FILE *out);

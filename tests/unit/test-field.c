@@ -92,6 +92,29 @@ static void tells_file_errors(void **state)
 	json_decref(error);
 }
 
+static void tells_failed_steps(void **state)
+{
+	static const struct {
+		const char *object, *text;
+	} cases[] = {
+		{"{\"step\": \"exec\", \"message\": \"no \\u001bfile\"}", "failed at step exec: no \\x1bfile"},
+		{"{\"step\": \"exec\", \"message\": \"failed at step exec: no file\"}",
+		 "failed at step exec: no file"},
+		{"{\"step\": \"exec\", \"errno\": 2}", "failed at step exec: No such file or directory"},
+		{"{\"step\": \"\", \"message\": \"exited with 1\"}", "exited with 1"},
+		{"{\"step\": 3, \"errno\": 9223372036854775807}", "for a reason that is not known"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		json_t *object = json_loads(cases[i].object, 0, NULL);
+
+		assert_string_equal(field_failed_step(&arena, object), cases[i].text);
+		json_decref(object);
+	}
+	assert_non_null(field_failed_step(&arena, NULL));
+}
+
 static void dumps_printable_json(void **state)
 {
 	json_t *object = json_pack("{s:s}", HOSTILE, HOSTILE "\U0001f600"), *again;
@@ -173,9 +196,10 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_fields),      cmocka_unit_test(takes_nothing_for_granted),
-		cmocka_unit_test(tells_file_errors), cmocka_unit_test(dumps_printable_json),
-		cmocka_unit_test(counts_states),     cmocka_unit_test(classifies_replies),
+		cmocka_unit_test(reads_fields),       cmocka_unit_test(takes_nothing_for_granted),
+		cmocka_unit_test(tells_file_errors),  cmocka_unit_test(dumps_printable_json),
+		cmocka_unit_test(tells_failed_steps), cmocka_unit_test(counts_states),
+		cmocka_unit_test(classifies_replies),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
