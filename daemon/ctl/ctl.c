@@ -20,9 +20,8 @@ enum exit_code ctl_complain(struct ctl *ctl, int error)
 
 enum exit_code ctl_complain_reply(struct ctl *ctl, const struct reply *reply, const char *site)
 {
-	const char *name = site ? site : NULL, *text;
+	const char *text = reply_describe(&ctl->arena, reply, site);
 
-	text = reply_describe(&ctl->arena, reply, name);
 	log_error("%s", text ? text : "out of memory");
 	return reply_exit_code(reply);
 }
