@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -122,6 +123,8 @@ static void test_two_lines(void **state)
 	assert_string_equal(spec->exec_origin.file, scratch_path(scratch, "lib/templates/php.template"));
 	assert_int_equal(spec->exec_origin.line, 4);
 	assert_string_equal(spec->environment[0], "SOCKET=unix:/run/example.com.sock");
+	/* Thousands of cold sites are kept: what one may take besides the struct. */
+	assert_true(malloc_usable_size(spec) < sizeof *spec + 700);
 	spec_free(spec);
 	assert_round_trip(scratch, "example.com");
 }
