@@ -16,7 +16,7 @@
 
 #include "cleanup.h"
 
-#define RECENT_MS 20
+#define OWED_MS 1000
 
 struct held_socket {
 	uv_poll_t poll; /* first: the handle's address is this */
@@ -58,16 +58,18 @@ static bool held(const struct hold *hold, unsigned long inode)
 	return false;
 }
 
-/* Whether a TCP connection was made, or has received data, within the last moments. The kernel counts in ticks
- * of up to 10 ms. */
-static bool received_lately(int fd)
+/* Whether the program may owe an answer on a TCP connection: what came last came in, not long ago. The kernel
+ * counts in ticks of up to 10 ms, so an answer within the tick of its question looks the same; it has only to
+ * get older. Later than that a connection may sleep: a WebSocket whose last message was the client's has
+ * nothing to wait for. */
+static bool answer_owed(int fd)
 {
 	struct tcp_info info;
 	socklen_t length = sizeof info;
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
 		return false; /* not TCP */
-	return info.tcpi_last_data_recv <= RECENT_MS;
+	return info.tcpi_last_data_recv <= info.tcpi_last_data_sent && info.tcpi_last_data_recv < OWED_MS;
 }
 
 /* Makes room for one more. */
@@ -112,7 +114,7 @@ static int take_one(struct hold *hold, uv_loop_t *loop, int pidfd, int number, u
 		free(socket);
 		return -ENOMEM;
 	}
-	hold->recent |= received_lately(fd);
+	hold->owed |= answer_owed(fd);
 	socket->fd = steal_fd(&fd);
 	socket->inode = inode;
 	socket->poll.data = data;

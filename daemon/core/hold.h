@@ -12,7 +12,7 @@
 struct hold {
 	struct held_socket **sockets; /* owned */
 	unsigned n, size;
-	bool recent; /* bytes came in on one of them so lately that an answer may be under way */
+	bool owed; /* on one of them an answer may be under way */
 };
 
 /* Takes hold of every connected socket of a frozen container and watches it; callback gets data in the handle.

@@ -304,7 +304,7 @@ static void become_frozen(struct site *site, const char *by)
 		site_dispatch(site, EVENT_WAKE, "connections cannot be held");
 		return;
 	}
-	if (run->hold.n > 0 && (run->hold.recent || !container_at_rest(&run->container))) {
+	if (run->hold.n > 0 && (run->hold.owed || !container_at_rest(&run->container))) {
 		site_dispatch(site, EVENT_CONNECTION, "a request is being answered");
 		return;
 	}
