@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -292,7 +293,7 @@ static void test_cpu(void **unused)
 }
 
 /* Where cgroups can be made: the directory that this process is in, in a cgroup v2 mount. */
-static int make_cgroup(int *parent_fd)
+static int make_cgroup(int *parent_fd, const char *name)
 {
 	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 	char line[512], path[600], *own = NULL;
@@ -307,7 +308,7 @@ static int make_cgroup(int *parent_fd)
 		snprintf(path, sizeof path, "%s%s", mounts[i], own);
 		*parent_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (*parent_fd >= 0 && faccessat(*parent_fd, "cgroup.procs", W_OK, 0) == 0) {
-			int fd = cgroup_create(*parent_fd, "torpor-test-reaper");
+			int fd = cgroup_create(*parent_fd, name);
 
 			if (fd >= 0)
 				return fd;
@@ -320,22 +321,26 @@ static int make_cgroup(int *parent_fd)
 /* A program in a real cgroup that spins, and then does not. */
 static void test_real_cgroup(void **unused)
 {
-	int parent_fd = -EBADF, cgroup_fd = make_cgroup(&parent_fd);
+	int parent_fd = -EBADF, cgroup_fd;
 	struct reaper_site site = {.id = 1, .policy = {300000, IDLE_NEVER, 0.05}};
 	struct fixture fixture;
-	char pid_text[16];
+	char pid_text[16], name[64];
 	pid_t pid;
 
 	(void)unused;
+	snprintf(name, sizeof name, "torpor-test-reaper-%d", getpid());
+	cgroup_fd = make_cgroup(&parent_fd, name);
 	if (cgroup_fd < 0) {
 		print_message("skipped: no cgroup v2 directory to make a cgroup in\n");
 		skip();
 	}
 	set_up_with(&fixture, 50000);
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (volatile unsigned spin = 0;; spin = spin + 1)
 			;
+	}
 	snprintf(pid_text, sizeof pid_text, "%d", pid);
 	assert_int_equal(fd_write_attribute(cgroup_fd, "cgroup.procs", pid_text), 0);
 	site.cgroup_fd = fcntl(cgroup_fd, F_DUPFD_CLOEXEC, 3);
@@ -349,7 +354,7 @@ static void test_real_cgroup(void **unused)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	/* The open descriptor does not keep the cgroup; once it is gone there are no figures. */
-	assert_int_equal(cgroup_destroy_tree(parent_fd, "torpor-test-reaper"), 0);
+	assert_int_equal(cgroup_destroy_tree(parent_fd, name), 0);
 	await_scan(&fixture);
 	assert_int_equal(activity_of(&fixture, 1).reason, BUSY_UNKNOWN);
 	close(cgroup_fd);
