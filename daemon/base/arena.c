@@ -18,7 +18,7 @@ struct arena_chunk {
 
 void arena_init(struct arena *arena)
 {
-	*arena = (struct arena){ 0 };
+	*arena = (struct arena){0};
 }
 
 void arena_finish(struct arena *arena)
@@ -45,7 +45,7 @@ static void *chunk_take(struct arena *arena, size_t size, size_t align)
 		chunk = malloc(sizeof *chunk + want);
 		if (!chunk)
 			return NULL;
-		*chunk = (struct arena_chunk){ .next = arena->chunk, .size = want };
+		*chunk = (struct arena_chunk){.next = arena->chunk, .size = want};
 		arena->chunk = chunk;
 		at = 0;
 	}

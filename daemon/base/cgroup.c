@@ -59,7 +59,7 @@ static int wait_empty(int cgroup_fd)
 		return -errno;
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (;;) {
-		struct pollfd pollfd = { .fd = events_fd, .events = POLLPRI };
+		struct pollfd pollfd = {.fd = events_fd, .events = POLLPRI};
 		int r = cgroup_read_events(events_fd, &events);
 
 		if (r < 0)
@@ -67,7 +67,8 @@ static int wait_empty(int cgroup_fd)
 		if (!events.populated)
 			return 0;
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		left = DESTROY_WAIT_MS - (now.tv_sec - start.tv_sec) * 1000 - (now.tv_nsec - start.tv_nsec) / 1000000;
+		left = DESTROY_WAIT_MS - (now.tv_sec - start.tv_sec) * 1000 -
+		       (now.tv_nsec - start.tv_nsec) / 1000000;
 		if (left <= 0)
 			return -EBUSY;
 		(void)poll(&pollfd, 1, (int)left);

@@ -31,12 +31,12 @@ static inline void cleanup_file(FILE **file)
 #define autofclose __attribute__((cleanup(cleanup_file)))
 
 /* Moves a pointer out of its variable, which becomes NULL. */
-#define steal_ptr(ptr)                          \
-	({                                      \
-		__typeof__(ptr) *_at = &(ptr);  \
-		__typeof__(ptr) _value = *_at;  \
-		*_at = NULL;                    \
-		_value;                         \
+#define steal_ptr(ptr)                                                                                         \
+	({                                                                                                     \
+		__typeof__(ptr) *_at = &(ptr);                                                                 \
+		__typeof__(ptr) _value = *_at;                                                                 \
+		*_at = NULL;                                                                                   \
+		_value;                                                                                        \
 	})
 
 /* Moves a file descriptor out of its variable, which becomes -EBADF. */

@@ -11,7 +11,7 @@
 void protocol_buffer_finish(struct protocol_buffer *buffer)
 {
 	free(buffer->data);
-	*buffer = (struct protocol_buffer){ 0 };
+	*buffer = (struct protocol_buffer){0};
 }
 
 int protocol_buffer_append(struct protocol_buffer *buffer, const void *data, size_t size, size_t max_bytes)

@@ -16,7 +16,7 @@ bool str_has_suffix(const char *text, const char *suffix)
 /* Length of the UTF-8 sequence at s (RFC 3629: no overlong forms, no surrogates) and its code point, or 0. */
 static size_t utf8_sequence(const unsigned char *s, uint32_t *code)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t length = s[0] < 0x80             ? 1
 			: (s[0] & 0xe0) == 0xc0 ? 2
 			: (s[0] & 0xf0) == 0xe0 ? 3
@@ -42,8 +42,9 @@ static bool printable(uint32_t code)
 {
 	if (code < 0x20 || (code >= 0x7f && code < 0xa0))
 		return false;
-	/* Marks that reorder a terminal's line: a name could pretend to be another. */
-	return !((code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+	/* Marks that reorder a terminal's line, or stand in it unseen: a name could pretend to be another. */
+	return code != 0x061c && code != 0xfeff && !(code >= 0xe0000 && code <= 0xe007f) &&
+	       !((code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
 		 (code >= 0x2066 && code <= 0x2069));
 }
 
@@ -79,7 +80,8 @@ bool str_valid_name(const char *name)
 {
 	size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.@");
 
-	return length > 0 && length <= NAME_BYTES_MAX && name[length] == '\0' && name[0] != '.' && name[0] != '-';
+	return length > 0 && length <= NAME_BYTES_MAX && name[length] == '\0' && name[0] != '.' &&
+	       name[0] != '-';
 }
 
 int str_to_u64(const char *text, uint64_t *ret)

@@ -8,6 +8,7 @@
 #include "daemon.h"
 #include "log.h"
 #include "state.h"
+#include "str.h"
 #include "verify.h"
 
 #define EXIT_USAGE 2
@@ -45,6 +46,15 @@ static void print_help(FILE *out)
 	      out);
 }
 
+static int refuse(const char *what, const char *argument)
+{
+	char text[512];
+
+	str_escape(argument, text, sizeof text);
+	fprintf(stderr, "torpord: no such %s, or its value is missing: %s\nTry torpord --help.\n", what, text);
+	return EXIT_USAGE;
+}
+
 /* A folder given without its last slash; relative ones as they are. */
 static const char *folder(char *path)
 {
@@ -61,6 +71,7 @@ int main(int argc, char **argv)
 	bool verify = false, json = false;
 	int c;
 
+	opterr = 0; /* getopt would print arguments as they are */
 	while ((c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
 		switch (c) {
 		case OPTION_ETC:
@@ -91,15 +102,13 @@ int main(int argc, char **argv)
 			print_help(stdout);
 			return EXIT_SUCCESS;
 		default:
-			fputs("Try torpord --help.\n", stderr);
-			return EXIT_USAGE;
+			return refuse("option", argv[optind - 1]);
 		}
 	}
 	if (verify)
 		return optind < argc ? verify_files(&options.lookup, argv + optind, json) : EXIT_USAGE;
 	if (optind < argc) {
-		fprintf(stderr, "torpord: no such argument: %s\n", argv[optind]);
-		return EXIT_USAGE;
+		return refuse("argument", argv[optind]);
 	}
 	log_set_prefix(getenv("JOURNAL_STREAM") != NULL);
 	return daemon_run(&options);

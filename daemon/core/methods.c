@@ -231,9 +231,9 @@ static void method_reload(struct client *client, json_t *parameters)
 
 	(void)parameters;
 	client_reply(client,
-		     json_pack("{s:I, s:I, s:I, s:o*}", "loaded", (json_int_t)counts.loaded, "changed",
-			       (json_int_t)counts.changed, "removed", (json_int_t)counts.removed, "file_errors",
-			       report_all_file_errors(daemon)),
+		     json_pack("{s:I, s:I, s:I, s:o*}", "loaded", (json_int_t)HASH_COUNT(daemon->sites),
+			       "changed", (json_int_t)(counts.loaded + counts.changed), "removed",
+			       (json_int_t)counts.removed, "file_errors", report_all_file_errors(daemon)),
 		     false);
 }
 

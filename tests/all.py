@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs every test there is, in every build that has to pass them, and adds the counts up.
+
+    all.py [STAGE...]      stages: lint gcc clang asan tsan system system-asan system-tsan (default: all)
+
+The last line is "N passed, N failed, N skipped"; the exit code is 1 unless nothing failed and something ran."""
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SANITIZERS = {
+    "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+BUILDS = {
+    "gcc": ("build", ["-Db_sanitize=none"], {"CC": "gcc"}),
+    "clang": ("build-clang", ["-Db_sanitize=none"], {"CC": "clang"}),
+    "asan": ("build-asan", ["-Db_sanitize=address,undefined", "-Db_lundef=false"], {"CC": "clang"}),
+    "tsan": ("build-tsan", ["-Db_sanitize=thread", "-Db_lundef=false"], {"CC": "clang"}),
+}
+# What the sanitizers see of the whole: the tests of the daemon itself; not the many of templates and of torporctl's
+# output, which the plain build runs.
+SYSTEM_SANITIZED = ["test_activation.py", "test_container.py", "test_failures.py", "test_hibernate.py",
+                    "test_reload.py"]
+
+
+class Counts:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add_junit(self, path):
+        """Counts the cases of a JUnit file; none at all is a failure."""
+        cases = list(xml.etree.ElementTree.parse(path).iter("testcase")) if path.exists() else []
+        for case in cases:
+            if case.find("failure") is not None or case.find("error") is not None:
+                self.failed += 1
+                print(f"FAILED: {case.get('classname') or ''} {case.get('name')}", flush=True)
+            elif case.find("skipped") is not None:
+                self.skipped += 1
+                print(f"SKIPPED: {case.get('name')}: {case.find('skipped').get('message')}", flush=True)
+            else:
+                self.passed += 1
+        return bool(cases)
+
+    def step(self, name, ok):
+        """One thing that has no cases of its own."""
+        self.passed += ok
+        self.failed += not ok
+        if not ok:
+            print(f"FAILED: {name}", flush=True)
+
+
+def say(text):
+    print(f"\n== {text} ({time.monotonic() - STARTED:.0f} s)", flush=True)
+
+
+def run(command, **environment):
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **SANITIZERS, **environment}, check=False,
+                          stdin=subprocess.DEVNULL).returncode == 0
+
+
+def build(counts, name):
+    folder, options, environment = BUILDS[name]
+    if not (ROOT / folder / "build.ninja").exists() and \
+            not run(["meson", "setup", folder, *options], **environment):
+        counts.step(f"configure {folder}", False)
+        return False
+    ok = run(["ninja", "-C", folder, "--quiet"])
+    counts.step(f"build {folder}", ok)
+    return ok
+
+
+def unit(counts, name):
+    folder = BUILDS[name][0]
+    if not build(counts, name):
+        return
+    log = ROOT / folder / "meson-logs" / "testlog.junit.xml"
+    log.unlink(missing_ok=True)
+    ok = run(["meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs", "--quiet", "--timeout-multiplier",
+              "4"])
+    if not counts.add_junit(log) or not ok and counts.failed == 0:
+        counts.step(f"meson test in {folder}", False)
+
+
+def system(counts, name, files):
+    folder = BUILDS[name][0]
+    if not build(counts, name):
+        return
+    log = ROOT / folder / "system.junit.xml"
+    log.unlink(missing_ok=True)
+    sanitized = {"TORPOR_SANITIZED": "1"} if name in ("asan", "tsan") else {}
+    ok = run(["/usr/bin/python3", "-m", "pytest", "-q", "-x" if "-x" in sys.argv else "--tb=short", "-p",
+              "no:cacheprovider", f"--junitxml={log}", *files], TORPOR_BUILD=str(ROOT / folder), **sanitized)
+    if not counts.add_junit(log) or not ok and counts.failed == 0:
+        counts.step(f"system tests of {folder}", False)
+
+
+def stages():
+    folder = ROOT / "tests" / "system"
+    sanitized = [str(folder / name) for name in SYSTEM_SANITIZED]
+    return {
+        "lint": lambda counts: counts.step("lint", run(["tests/lint.sh"])),
+        "gcc": lambda counts: unit(counts, "gcc"),
+        "clang": lambda counts: unit(counts, "clang"),
+        "asan": lambda counts: unit(counts, "asan"),
+        "tsan": lambda counts: unit(counts, "tsan"),
+        "system": lambda counts: system(counts, "gcc", [str(folder)]),
+        "system-asan": lambda counts: system(counts, "asan", sanitized),
+        "system-tsan": lambda counts: system(counts, "tsan", sanitized),
+    }
+
+
+def main():
+    wanted = [name for name in sys.argv[1:] if not name.startswith("-")] or list(stages())
+    unknown = set(wanted) - set(stages())
+    if unknown:
+        print(f"no such stage: {' '.join(sorted(unknown))}; there are {' '.join(stages())}", file=sys.stderr)
+        return 2
+    counts = Counts()
+    for name in wanted:
+        say(name)
+        stages()[name](counts)
+    say("done")
+    print(f"\n{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped", flush=True)
+    return 1 if counts.failed or not counts.passed else 0
+
+
+if __name__ == "__main__":
+    STARTED = time.monotonic()
+    sys.exit(main())
