@@ -226,6 +226,11 @@ void site_launched(struct site *site)
 				       run->job.error ? launch_job_error(&run->job, text, sizeof text)
 						      : strerror(-r));
 	}
+	if (r == 0)
+		log_debug("site %s: start: %llu us until taken up, %llu us until clone3, %llu us until execve",
+			  site->name, (unsigned long long)(run->job.begun_ns - run->wake_ns) / 1000,
+			  (unsigned long long)(run->job.cloned_ns - run->job.begun_ns) / 1000,
+			  (unsigned long long)(run->job.done_ns - run->job.cloned_ns) / 1000);
 	end_job(run);
 	admission_release(&daemon->admission, run);
 	if (r < 0)
