@@ -9,7 +9,7 @@
  *       --sleep-start=MS             waits before it does anything
  *       --ready, --ready-after=MS    READY=1 to $NOTIFY_SOCKET
  *       --echo                       connections are echoed and stay open
- *       --ignore-term                SIGTERM is ignored
+ *       --ignore-term                SIGTERM is caught and does nothing
  *       --say=TEXT                   one line to stdout
  *
  * Datagram listeners echo each datagram, seqpacket listeners each packet. The paths of HTTP requests are in the

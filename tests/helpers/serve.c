@@ -36,6 +36,7 @@ static int n_open, highest_fd, n_delayed;
 static uint64_t n_requests;
 static int epoll_fd, wake_fd;
 static volatile sig_atomic_t stopping;
+static bool ignore_term;
 
 /* The flag stops accept at once, even between two of them; the eventfd ends an epoll_wait that the signal came
  * just before. */
@@ -45,6 +46,8 @@ static void on_terminate(int number)
 	uint64_t one = 1;
 
 	(void)number;
+	if (ignore_term)
+		return;
 	stopping = 1;
 	(void)!write(wake_fd, &one, sizeof one);
 	errno = saved;
@@ -386,6 +389,7 @@ int serve_run(struct serve *serve)
 	struct epoll_event events[64];
 	bool stop_begun = false;
 
+	ignore_term = serve->ignore_term;
 	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (wake_fd < 0 || epoll_fd < 0 || sigaction(SIGTERM, &action, NULL) < 0)

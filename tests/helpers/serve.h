@@ -42,7 +42,7 @@ struct serve {
 	int n_listeners;
 	enum serve_kind kinds[SERVE_LISTENERS_MAX];
 	serve_handler *handler;
-	bool ignore_term; /* SIGTERM does nothing */
+	bool ignore_term; /* SIGTERM is caught and does nothing */
 };
 
 /* Finds the listeners: LISTEN_FDS and LISTEN_PID of the environment; with stdin_listener descriptor 0; with a

@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The way down, by time and by command; the way back, by a connection; and nothing lost on either."""
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+import cgroups
+from harness import HELPERS, SANITIZED, HttpConnection, VarlinkError, connect, http_get, wait_until
+
+NEVER = {"FreezeAfterSec": "infinity", "StopAfterSec": "infinity"}
+
+
+@pytest.fixture
+def quick(torpor):
+    """Looks at awake sites twenty times a second."""
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nScanIntervalSec=50ms\n")
+    return torpor
+
+
+class LoadClient:
+    """wake-client asking one site without a pause, until it is told to end."""
+
+    def __init__(self, address, count):
+        self.process = subprocess.Popen(
+            [HELPERS / "wake-client", f"--count={count}", "--until-eof", "--json", address],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def end(self):
+        out, _ = self.process.communicate(timeout=300)
+        return json.loads(out)
+
+
+def test_freeze_by_time_and_thaw_by_connection(quick):
+    address = quick.add_site("a", hibernate={**NEVER, "FreezeAfterSec": "300ms"})
+    quick.start()
+    with quick.events("a") as events:
+        started = time.monotonic()
+        assert http_get(address, "/counter").text == "1\n"
+        events.wait_event(to="frozen")
+        assert time.monotonic() - started >= 0.3
+        status = quick.status("a")
+        assert cgroups.is_frozen(quick.cgroup_of("a"))
+        assert quick.visit("a", address, "/counter").text == "2\n"
+        assert events.wait_event(from_="frozen")["to"] == "awake"
+    after = quick.status("a")
+    assert after["pid"] == status["pid"]
+    assert (after["wakes"], after["thaws"]) == (1, 1)
+
+
+def test_stop_by_time_and_cold_wake(quick):
+    address = quick.add_site("a", hibernate={"FreezeAfterSec": "200ms", "StopAfterSec": "500ms"})
+    quick.start()
+    with quick.events("a") as events:
+        started = time.monotonic()
+        http_get(address, "/counter")
+        events.wait_event(to="frozen")
+        events.wait_event(to="cold")
+        assert time.monotonic() - started >= 0.5
+        assert quick.cgroup_of("a") is None
+        assert cgroups.children(quick.sites_cgroup) == []
+        assert http_get(address, "/counter").text == "1\n"
+    assert quick.status("a")["wakes"] == 2
+
+
+def test_stop_without_freezing_first(quick):
+    address = quick.add_site("a", hibernate={**NEVER, "StopAfterSec": "300ms"})
+    quick.start()
+    with quick.events("a") as events:
+        http_get(address)
+        events.wait_event(to="cold")
+        assert "frozen" not in events.transitions("a")
+
+
+@pytest.mark.parametrize("kind", ["one connection", "many connections"])
+def test_requests_keep_it_awake(quick, kind):
+    """Asked again long before the time is over, for six times as long as the time."""
+    address = quick.add_site("a", hibernate={**NEVER, "FreezeAfterSec": "500ms"})
+    quick.start()
+    with quick.events("a") as events:
+        kept, end, slowest = HttpConnection(address), time.monotonic() + 3, 0
+        with kept:
+            while time.monotonic() < end:
+                before = time.monotonic()
+                if kind == "one connection":
+                    kept.get()
+                else:
+                    http_get(address)
+                time.sleep(0.05)
+                slowest = max(slowest, time.monotonic() - before)
+            if slowest < 0.4:  # else this machine was too slow to say
+                assert events.transitions("a") == ["starting", "awake"]
+        events.wait_event(to="frozen")
+
+
+def test_cpu_use_keeps_it_awake(quick):
+    address = quick.add_site("a", hibernate={**NEVER, "FreezeAfterSec": "200ms"})
+    quick.start()
+    with quick.events("a") as events:
+        started = time.monotonic()
+        http_get(address, "/busy?ms=1500")
+        events.wait_event(to="awake")
+        assert "busy" in wait_until(lambda: quick.status("a").get("busy") and quick.status("a"), "a scan")
+        events.wait_event(to="frozen")
+        assert time.monotonic() - started >= 1.5
+
+
+def test_commands(torpor):
+    address = torpor.add_site("a")
+    torpor.start()
+    with pytest.raises(VarlinkError) as refused:
+        torpor.call("Freeze", site="a")
+    assert refused.value.name == "NotPossible"
+    assert torpor.call("Stop", site="a")["state"] == "cold"
+    torpor.visit("a", address)
+    pid = torpor.status("a")["pid"]
+    assert torpor.call("Freeze", site="a")["state"] == "frozen"
+    assert torpor.call("Freeze", site="a")["state"] == "frozen"
+    assert torpor.call("Wake", site="a")["state"] == "awake"
+    assert torpor.status("a")["pid"] == pid
+    assert torpor.call("Restart", site="a")["state"] == "awake"
+    assert torpor.status("a")["pid"] != pid
+    assert torpor.call("Freeze", site="a")["state"] == "frozen"
+    assert torpor.call("Stop", site="a")["state"] == "cold"
+    assert "pid" not in torpor.status("a")
+    with pytest.raises(VarlinkError) as unknown:
+        torpor.call("Stop", site="nobody")
+    assert unknown.value.name == "NoSuchSite"
+
+
+def test_open_connection_sleeps_and_wakes(torpor):
+    address = torpor.add_site("a")
+    torpor.start()
+    with HttpConnection(address) as connection, torpor.events("a") as events:
+        for number in range(1, 20):
+            assert connection.get("/counter").text == f"{number}\n"
+            torpor.wait_state("a", "awake")
+            assert torpor.call("Freeze", site="a")["state"] == "frozen"
+            events.wait_event(to="frozen")
+        assert torpor.status("a")["connections"] == 1
+    assert http_get(address, "/counter").text == "20\n"
+
+
+def test_echo_over_a_frozen_site(torpor):
+    address = torpor.add_site("a", exec_start="/helpers/probe-server --echo")
+    torpor.start()
+    with connect(address) as one, connect(address) as other:
+        for number in range(50):
+            for sock in (one, other):
+                sock.sendall(b"%d" % number)
+                assert sock.recv(100) == b"%d" % number
+            torpor.wait_state("a", "awake")
+            assert torpor.call("Freeze", site="a")["state"] == "frozen"
+    status = torpor.wait_state("a", "awake", "frozen")
+    assert status and torpor.status("a")["wakes"] == 1
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_nothing_is_lost_around_a_freeze(torpor, kind):
+    address = torpor.address() if kind == "tcp" else str(torpor.run / "a.sock")
+    torpor.add_site("a", address, template="static")
+    torpor.start()
+    torpor.call("Wake", site="a")
+    rounds = 50 if SANITIZED else 300
+    client, chance = LoadClient(address, 10 * rounds), random.Random(1)
+    frozen = 0
+    with torpor.connection() as connection, torpor.events("a") as events:
+        while frozen < rounds:
+            spin(chance.uniform(0, 0.001))
+            try:
+                frozen += connection.call("Freeze", site="a")["state"] == "frozen"
+            except VarlinkError as error:
+                assert error.name == "NotPossible"  # a request came first
+                continue
+            events.wait_event(from_="frozen")
+        result = client.end()
+    assert result["failed"] == 0, result
+    assert torpor.status("a")["thaws"] >= rounds
+    assert torpor.status("a")["wakes"] == 1
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+@pytest.mark.parametrize("rung", ["awake", "frozen"])
+def test_nothing_is_lost_around_a_stop(torpor, kind, rung):
+    address = torpor.address() if kind == "tcp" else str(torpor.run / "a.sock")
+    torpor.add_site("a", address, template="static")
+    torpor.start()
+    rounds = 30 if SANITIZED else 150
+    client, chance = LoadClient(address, 10 * rounds), random.Random(2)
+    with torpor.connection() as connection:
+        for _ in range(rounds):
+            torpor.wait_state("a", "awake")
+            spin(chance.uniform(0, 0.003))
+            if rung == "frozen":
+                try:
+                    connection.call("Freeze", site="a")
+                except VarlinkError as error:
+                    assert error.name == "NotPossible"
+            try:
+                connection.call("Stop", site="a")
+            except VarlinkError as error:
+                assert error.name == "NotPossible"  # woken again by the next request before it was cold
+        result = client.end()
+    assert result["failed"] == 0, result
+    assert torpor.status("a")["wakes"] >= rounds / 2
+
+
+def test_nothing_is_lost_by_the_clock(quick):
+    """Freezes and stops by themselves, with requests that come just when it is time."""
+    address = quick.add_site("a", template="static", hibernate={"FreezeAfterSec": "50ms", "StopAfterSec": "100ms"})
+    quick.start()
+    chance = random.Random(3)
+    for _ in range(20 if SANITIZED else 60):
+        assert http_get(address).text == "hello\n"
+        time.sleep(chance.uniform(0.03, 0.2))
+    status = quick.status("a")
+    assert status["wakes"] > 1
+
+
+def spin(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def test_request_in_flight_ends_before_the_stop(torpor):
+    address = torpor.add_site("a")
+    torpor.start()
+    with HttpConnection(address) as connection, torpor.events("a") as events:
+        connection.get()
+        connection.send("/slow?ms=700")
+        wait_until(lambda: http_get(address, "/counter").text != "1\n", "the request")
+        torpor.call("Stop", site="a")
+        assert connection.receive().text == "slow\n"
+        events.wait_event(to="cold")
+
+
+def test_connection_while_stopping_wakes_again(torpor):
+    address = torpor.add_site("a")
+    torpor.start()
+    with HttpConnection(address) as slow, torpor.events("a") as events:
+        slow.get()
+        slow.send("/slow?ms=500")
+        wait_until(lambda: http_get(address, "/counter").text != "1\n", "the request")
+        with torpor.connection() as control:
+            control.send("Stop", {"site": "a"})
+            events.wait_event(to="stopping")
+            assert http_get(address, "/counter").text == "1\n"
+        assert slow.receive().text == "slow\n"
+    torpor.wait_state("a", "awake")
+    assert torpor.status("a")["wakes"] == 2
+
+
+def test_program_that_does_not_stop_is_killed(torpor):
+    address = torpor.add_site("a", exec_start="/helpers/probe-server --ignore-term",
+                              container={"TimeoutStopSec": "300ms"})
+    torpor.start()
+    torpor.visit("a", address)
+    started = time.monotonic()
+    assert torpor.call("Stop", site="a")["state"] == "cold"
+    assert time.monotonic() - started >= 0.3
+    assert http_get(address, "/counter").text == "1\n"
+
+
+def test_everything_it_started_is_gone(torpor):
+    address = torpor.add_site("a")
+    torpor.start()
+    torpor.visit("a", address, "/spawn?ms=600000&ignore-term=1")
+    pids = torpor.processes("a")
+    assert len(pids) == 2
+    torpor.call("Stop", site="a")
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    assert cgroups.children(torpor.sites_cgroup) == []
+
+
+def test_frozen_site_that_is_killed_is_cold(torpor):
+    """As by the kernel when memory runs out: a wake to cold, not a failure."""
+    address = torpor.add_site("a")
+    torpor.start()
+    torpor.visit("a", address)
+    torpor.call("Freeze", site="a")
+    with torpor.events("a") as events:
+        os.kill(torpor.status("a")["pid"], signal.SIGKILL)
+        events.wait_event(to="cold")
+    assert http_get(address, "/counter").text == "1\n"
+    assert torpor.status("a").get("failure") is None
+
+
+def test_keep_warm_never_gets_cold(quick):
+    address = quick.add_site("a", hibernate={"FreezeAfterSec": "100ms", "StopAfterSec": "200ms", "Keep": "warm"})
+    other = quick.add_site("b", hibernate={"FreezeAfterSec": "100ms", "StopAfterSec": "200ms"})
+    quick.start()
+    with quick.events() as events:
+        http_get(address)
+        http_get(other)
+        events.wait_event(site="b", to="cold")
+        quick.wait_state("a", "frozen")
+        time.sleep(0.5)
+        assert quick.state("a") == "frozen"
+        assert "cold" not in events.transitions("a")
+
+
+def test_keep_awake_is_started_and_stays(quick):
+    quick.add_site("a", hibernate={"FreezeAfterSec": "100ms", "StopAfterSec": "200ms", "Keep": "awake"})
+    quick.start()
+    quick.wait_state("a", "awake")
+    time.sleep(0.5)
+    assert quick.state("a") == "awake"
+
+
+def test_keep_awake_comes_back(quick):
+    address = quick.add_site("a", hibernate={"Keep": "awake"})
+    quick.start()
+    quick.wait_state("a", "awake")
+    with quick.events("a") as events:
+        with connect(address) as sock:
+            sock.sendall(b"GET /exit?code=0 HTTP/1.1\r\n\r\n")
+            events.wait_event(to="awake")
+    assert http_get(address, "/counter").text == "1\n"
+
+
+def switches(pid):
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for line in (task / "status").read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches"):
+                total += int(line.split()[1])
+    return total
+
+
+def test_no_wake_up_while_nothing_is_awake(torpor):
+    addresses = [torpor.add_site(f"site{i}") for i in range(100)]
+    torpor.start()
+    for number, address in enumerate(addresses[:3]):
+        torpor.visit(f"site{number}", address)
+    torpor.call("Freeze", site="site0")
+    torpor.call("Stop", site="site1")
+    torpor.call("Stop", site="site2")
+    pid = torpor.process.pid
+    wait_until(lambda: (before := switches(pid), time.sleep(0.3))[0] == switches(pid), "rest", 10)
+    before = switches(pid)
+    time.sleep(3)
+    assert switches(pid) == before
+
+
+def test_sigterm_ends_all_of_them(torpor):
+    addresses = [torpor.add_site(f"site{i}") for i in range(20)]
+    torpor.start()
+    for number, address in enumerate(addresses):
+        torpor.visit(f"site{number}", address)
+    for number in range(0, 20, 2):
+        torpor.call("Freeze", site=f"site{number}")
+    torpor.stop()
+
+
+def test_sigterm_lets_requests_end(torpor):
+    address = torpor.add_site("a")
+    torpor.start()
+    with HttpConnection(address) as connection:
+        connection.get()
+        connection.send("/slow?ms=500")
+        wait_until(lambda: http_get(address, "/counter").text != "1\n", "the request")
+        torpor.process.send_signal(signal.SIGTERM)
+        assert connection.receive().text == "slow\n"
+        assert torpor.process.wait(60) == 0
+    assert torpor.leftovers() == []
