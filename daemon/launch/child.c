@@ -191,18 +191,13 @@ static int step_no_new_privileges(struct child_context *c)
 
 static int step_syscalls(struct child_context *c)
 {
-	for (unsigned i = 0; i < SYSCALL_PROGRAMS; i++) {
-		const struct blob *blob = c->plan->syscalls[i];
-		struct sock_fprog program = {
-			.len = (unsigned short)(blob->data_bytes / sizeof(struct sock_filter)),
-			.filter = blob->data,
-		};
-		long r = RAWCALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+	const struct blob *blob = c->plan->syscalls;
+	struct sock_fprog program = {
+		.len = (unsigned short)(blob->data_bytes / sizeof(struct sock_filter)),
+		.filter = blob->data,
+	};
 
-		if (r < 0)
-			return (int)r;
-	}
-	return 0;
+	return (int)RAWCALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 
 /* Handlers are gone already (CLONE_CLEAR_SIGHAND); SIGPIPE, which the daemon ignores, and the blocked mask of

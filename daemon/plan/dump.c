@@ -90,8 +90,7 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 	dump_capabilities("bounding", plan->bounding, out);
 	dump_capabilities("ambient", plan->ambient, out);
 	fputs("no-new-privileges: yes\n", out);
-	for (unsigned i = 0; i < SYSCALL_PROGRAMS; i++)
-		fprintf(out, "%.*s\n", (int)plan->syscalls[i]->key_bytes, plan->syscalls[i]->key);
+	fprintf(out, "%.*s\n", (int)plan->syscalls->key_bytes, plan->syscalls->key);
 	fprintf(out, "umask: %04o\nworking-directory: %s%s\n", spec->umask,
 		spec->working_directory_optional ? "-" : "",
 		spec->working_directory ? spec->working_directory : "/");

@@ -211,7 +211,7 @@ static int plan_shared(struct planner *planner, struct launch_plan *plan)
 	plan->unit_mounts = intern_list(planner, list, bytes);
 	if (!plan->unit_mounts)
 		return -ENOMEM;
-	return syscalls_compile_default(&planner->pool, plan->syscalls);
+	return syscalls_compile_default(&planner->pool, &plan->syscalls);
 }
 
 int plan_create(struct planner *planner, struct site_spec *spec, struct launch_plan **ret, struct diag *diag)
@@ -259,8 +259,7 @@ void plan_unref(struct launch_plan *plan)
 		return;
 	blob_unref(plan->system_mounts);
 	blob_unref(plan->unit_mounts);
-	for (unsigned i = 0; i < SYSCALL_PROGRAMS; i++)
-		blob_unref(plan->syscalls[i]);
+	blob_unref(plan->syscalls);
 	spec_free(plan->spec);
 	arena_finish(&plan->arena);
 	free(plan);

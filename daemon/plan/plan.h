@@ -53,7 +53,7 @@ struct launch_plan {
 	bool write_oom_score_adj;
 
 	struct blob *system_mounts, *unit_mounts; /* each a struct mount_list */
-	struct blob *syscalls[SYSCALL_PROGRAMS];  /* arrays of struct sock_filter */
+	struct blob *syscalls;                    /* an array of struct sock_filter */
 };
 
 /* What plans are made with: facts of the host, shared content, user names looked up before. */

@@ -2,18 +2,18 @@
 #include "syscalls.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "cleanup.h"
+#include "filter.h"
+
+#define ERRNO(number) (SECCOMP_RET_ERRNO | (number))
 
 /* What Docker's default profile allows a container without capabilities, less what a site never needs: ptrace
  * and process_vm_*, io_uring, keyrings, file handles, clock adjusting, modify_ldt. */
@@ -316,118 +316,82 @@ static const char *const allowed_calls[] = {
 	"uname",
 };
 
-/* A namespace of its own would give a site capabilities in it, and with them the kernel's less tested parts. */
-#define CLONE_NAMESPACES                                                                                       \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |          \
-	 CLONE_NEWNET)
+/* Calls that depend on an argument. A namespace of its own would give a site capabilities in it, and with them
+ * the kernel's less tested parts; AF_ALG, AF_VSOCK and AF_PACKET reach past the container; TIOCSTI and
+ * TIOCLINUX type into terminals. clone3 keeps its flags in memory, where a filter cannot look: ENOSYS makes
+ * everybody use clone. */
+static const struct {
+	const char *name;
+	struct filter_check check;
+} checks[] = {
+	{"clone",
+	 {.argument = 0,
+	  .match = FILTER_ANY_BIT,
+	  .values = {CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+		     CLONE_NEWPID | CLONE_NEWNET},
+	  .n_values = 1,
+	  .matched = ERRNO(EPERM),
+	  .otherwise = SECCOMP_RET_ALLOW}},
+	{"ioctl",
+	 {.argument = 1,
+	  .match = FILTER_ANY_OF,
+	  .values = {TIOCSTI, TIOCLINUX},
+	  .n_values = 2,
+	  .matched = ERRNO(EPERM),
+	  .otherwise = SECCOMP_RET_ALLOW}},
+	{"personality",
+	 {.argument = 0,
+	  .match = FILTER_ANY_OF,
+	  .values = {PER_LINUX, PER_LINUX32, UNAME26, UNAME26 | PER_LINUX32, 0xffffffff /* asks */},
+	  .n_values = 5,
+	  .matched = SECCOMP_RET_ALLOW,
+	  .otherwise = ERRNO(EPERM)}},
+	{"socket",
+	 {.argument = 0,
+	  .match = FILTER_ANY_OF,
+	  .values = {AF_ALG, AF_VSOCK, AF_PACKET},
+	  .n_values = 3,
+	  .matched = ERRNO(EAFNOSUPPORT),
+	  .otherwise = SECCOMP_RET_ALLOW}},
+};
 
-static const unsigned allowed_personalities[] = {PER_LINUX, PER_LINUX32, 0x20000 /* UNAME26 */, 0xffffffff};
-static const int refused_families[] = {AF_ALG, AF_VSOCK, AF_PACKET};
-static const unsigned refused_ioctls[] = {TIOCSTI, TIOCLINUX};
-
-static int add_allowed(scmp_filter_ctx ctx)
+/* The number of a call, or -1 where this architecture has none (or this libseccomp does not know it yet). */
+static int call_number(const char *name)
 {
-	int r = 0;
+	int number = seccomp_syscall_resolve_name(name);
 
-	for (size_t i = 0; r == 0 && i < sizeof allowed_calls / sizeof allowed_calls[0]; i++) {
-		int number = seccomp_syscall_resolve_name(allowed_calls[i]);
-
-		/* Unknown to this libseccomp, or not a call of this architecture. */
-		if (number < 0)
-			continue;
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 0);
-	}
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES, 0));
-	for (size_t i = 0; r == 0 && i < sizeof allowed_personalities / sizeof allowed_personalities[0]; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
-				     SCMP_A0(SCMP_CMP_EQ, allowed_personalities[i]));
-	return r;
+	return number >= 0 && number < FILTER_CALLS_MAX ? number : -1;
 }
 
-/* The kernel takes these arguments as unsigned int: what the upper half holds must not matter. */
-static int add_refused(scmp_filter_ctx ctx)
+int syscalls_compile_default(struct blob_pool *pool, struct blob **ret)
 {
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < sizeof refused_ioctls / sizeof refused_ioctls[0]; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, refused_ioctls[i]));
-	for (size_t i = 0; r == 0 && i < sizeof refused_families / sizeof refused_families[0]; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffU, (unsigned)refused_families[i]));
-	return r;
-}
-
-/* The finished program as an array of struct sock_filter. */
-static int export_program(scmp_filter_ctx ctx, void **ret, size_t *ret_bytes)
-{
-	autoclose int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	autofree char *data = NULL;
-	struct stat st;
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = seccomp_export_bpf(ctx, fd);
-	if (r < 0)
-		return r;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	data = malloc((size_t)st.st_size);
-	if (!data)
-		return -ENOMEM;
-	if (pread(fd, data, (size_t)st.st_size, 0) != st.st_size)
-		return -EIO;
-	*ret = steal_ptr(data);
-	*ret_bytes = (size_t)st.st_size;
-	return 0;
-}
-
-static int compile(struct blob_pool *pool, const char *key, uint32_t default_action,
-		   int (*add)(scmp_filter_ctx), struct blob **ret)
-{
-	struct blob *blob = blob_find(pool, key, strlen(key));
-	scmp_filter_ctx ctx;
-	void *data = NULL;
-	size_t bytes = 0;
-	int r;
+	static const char key[] = "syscalls: default";
+	struct blob *blob = blob_find(pool, key, sizeof key - 1);
+	struct filter_rules *rules;
+	struct sock_filter *code = NULL;
+	size_t n = 0;
+	int number, r;
 
 	if (blob) {
 		*ret = blob;
 		return 0;
 	}
-	ctx = seccomp_init(default_action);
-	if (!ctx)
+	rules = calloc(1, sizeof *rules);
+	if (!rules)
 		return -ENOMEM;
-	/* Calls by another ABI (i386, x32) are refused, and the search is a tree, not a list. */
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (r == 0)
-		r = add(ctx);
-	if (r == 0)
-		r = export_program(ctx, &data, &bytes);
-	seccomp_release(ctx);
+	rules->fallback = ERRNO(ENOSYS);
+	for (size_t i = 0; i < FILTER_CALLS_MAX; i++)
+		rules->action[i] = ERRNO(ENOSYS);
+	for (size_t i = 0; i < sizeof allowed_calls / sizeof allowed_calls[0]; i++)
+		if ((number = call_number(allowed_calls[i])) >= 0)
+			rules->action[number] = SECCOMP_RET_ALLOW;
+	for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+		if ((number = call_number(checks[i].name)) >= 0)
+			rules->check[number] = &checks[i].check;
+	r = filter_compile(rules, &code, &n);
+	free(rules);
 	if (r < 0)
 		return r;
-	*ret = blob_add(pool, key, strlen(key), data, bytes);
+	*ret = blob_add(pool, key, sizeof key - 1, code, n * sizeof *code);
 	return *ret ? 0 : -ENOMEM;
-}
-
-int syscalls_compile_default(struct blob_pool *pool, struct blob *ret[static SYSCALL_PROGRAMS])
-{
-	struct blob *refused = NULL, *allowed = NULL;
-	int r = compile(pool, "syscalls: refused", SCMP_ACT_ALLOW, add_refused, &refused);
-
-	if (r == 0)
-		r = compile(pool, "syscalls: allowed", SCMP_ACT_ERRNO(ENOSYS), add_allowed, &allowed);
-	if (r < 0) {
-		blob_unref(refused);
-		return r;
-	}
-	ret[0] = refused;
-	ret[1] = allowed;
-	return 0;
 }

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "filter.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define NATIVE_ARCH AUDIT_ARCH_X86_64
+#define X32_BIT     0x40000000U /* numbers of the x32 ABI, which has the same arch */
+#elif defined(__aarch64__)
+#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "system call filters are written for x86-64 and arm64"
+#endif
+
+#define JUMP_MAX 255 /* of a conditional jump */
+
+/* Neighbouring calls with one answer. */
+struct span {
+	uint32_t first;
+	uint32_t action;
+	const struct filter_check *check;
+};
+
+struct program {
+	struct sock_filter *code;
+	size_t n, size;
+	int error;
+};
+
+static size_t emit(struct program *p, struct sock_filter insn)
+{
+	if (p->n == p->size) {
+		size_t want = p->size ? p->size * 2 : 256;
+		struct sock_filter *grown =
+			want > 4 * BPF_MAXINSNS ? NULL : realloc(p->code, want * sizeof *grown);
+
+		if (!grown) {
+			p->error = want > 4 * BPF_MAXINSNS ? -E2BIG : -ENOMEM;
+			return 0;
+		}
+		p->code = grown;
+		p->size = want;
+	}
+	p->code[p->n] = insn;
+	return p->n++;
+}
+
+static void emit_load(struct program *p, size_t offset)
+{
+	emit(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset));
+}
+
+static void emit_return(struct program *p, uint32_t action)
+{
+	emit(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
+}
+
+static void emit_check(struct program *p, const struct filter_check *check)
+{
+	unsigned code = check->match == FILTER_ANY_BIT ? BPF_JMP | BPF_JSET | BPF_K : BPF_JMP | BPF_JEQ | BPF_K;
+
+	/* Little-endian, as both architectures are: the low half comes first. */
+	emit_load(p, offsetof(struct seccomp_data, args) + check->argument * sizeof(uint64_t));
+	for (unsigned i = 0; i < check->n_values; i++)
+		emit(p,
+		     (struct sock_filter)BPF_JUMP(code, check->values[i], (uint8_t)(check->n_values - i), 0));
+	emit_return(p, check->otherwise);
+	emit_return(p, check->matched);
+}
+
+/* Bisects the spans: the number is in the accumulator. */
+static void emit_spans(struct program *p, const struct span *spans, size_t n)
+{
+	size_t jump, start, length, middle = n / 2;
+
+	if (p->error)
+		return;
+	if (n == 1) {
+		if (spans->check)
+			emit_check(p, spans->check);
+		else
+			emit_return(p, spans->action);
+		return;
+	}
+	/* Room for a long jump, which is taken out again where a short one will do. */
+	jump = emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, spans[middle].first, 0, 1));
+	emit(p, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, 0));
+	start = p->n;
+	emit_spans(p, spans, middle);
+	if (p->error)
+		return;
+	length = p->n - start;
+	if (length <= JUMP_MAX) {
+		memmove(&p->code[jump + 1], &p->code[start], length * sizeof p->code[0]);
+		p->n--;
+		p->code[jump].jt = (uint8_t)length;
+		p->code[jump].jf = 0;
+	} else {
+		p->code[jump + 1].k = (uint32_t)length;
+	}
+	emit_spans(p, spans + middle, n - middle);
+}
+
+static size_t make_spans(const struct filter_rules *rules, struct span *spans)
+{
+	size_t n = 0;
+
+	for (uint32_t number = 0; number < FILTER_CALLS_MAX; number++) {
+		struct span span = {number, rules->action[number], rules->check[number]};
+
+		if (n > 0 && !span.check && !spans[n - 1].check && spans[n - 1].action == span.action)
+			continue;
+		spans[n++] = span;
+	}
+	spans[n++] = (struct span){FILTER_CALLS_MAX, rules->fallback, NULL};
+	return n;
+}
+
+int filter_compile(const struct filter_rules *rules, struct sock_filter **ret, size_t *ret_n)
+{
+	struct span spans[FILTER_CALLS_MAX + 1];
+	size_t n = make_spans(rules, spans);
+	struct program p = {0};
+
+	emit_load(&p, offsetof(struct seccomp_data, arch));
+	emit(&p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0));
+	emit_return(&p, rules->fallback);
+	emit_load(&p, offsetof(struct seccomp_data, nr));
+#ifdef X32_BIT
+	emit(&p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1));
+	emit_return(&p, rules->fallback);
+#endif
+	emit_spans(&p, spans, n);
+	if (!p.error && p.n > BPF_MAXINSNS)
+		p.error = -E2BIG;
+	if (p.error) {
+		free(p.code);
+		return p.error;
+	}
+	*ret = p.code;
+	*ret_n = p.n;
+	return 0;
+}
