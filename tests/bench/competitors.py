@@ -15,6 +15,7 @@ from harness import HELPERS, Instance
 FIRST_PORT = 20000  # below net.ipv4.ip_local_port_range, so that no client's own port is in the way
 SERVER = HELPERS / "static-server"
 CONTROL_CONNECTIONS = 16
+FREEZE_S = 10
 
 TEMPLATE = f"""\
 [Container]
@@ -94,16 +95,17 @@ class Torpor(Competitor):
         return self.instance.process.pid
 
     def each(self, method, indices):
-        """Calls a method for many sites over a few connections; returns the errors."""
+        """Calls a method for many sites over a few connections; returns (index, error reply) of those that
+        failed."""
         errors = []
         for at in range(0, len(indices), len(self.connections)):
             used = list(zip(self.connections, indices[at:at + len(self.connections)]))
             for connection, index in used:
                 connection.send(method, {"site": self.site(index)})
-            for connection, _ in used:
+            for connection, index in used:
                 reply = connection.receive()
                 if "error" in reply:
-                    errors.append(reply)
+                    errors.append((index, reply))
         return errors
 
     def cool(self, indices):
@@ -111,8 +113,14 @@ class Torpor(Competitor):
             raise RuntimeError(f"stop: {errors[0]}")
 
     def freeze(self, indices):
-        if errors := self.each("Freeze", indices):
-            raise RuntimeError(f"freeze: {errors[0]}")
+        """A site that has just answered may not be frozen yet: it is asked again."""
+        deadline = time.monotonic() + FREEZE_S
+        while errors := self.each("Freeze", indices):
+            indices = [index for index, _ in errors]
+            other = any(not reply["error"].endswith(".NotPossible") for _, reply in errors)
+            if other or time.monotonic() > deadline:
+                raise RuntimeError(f"freeze: {errors[0]}")
+            time.sleep(0.002)
 
     def close(self):
         for connection in self.connections:
