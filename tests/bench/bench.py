@@ -28,7 +28,7 @@ MANY = 64   # requests at a time
 FEW = 10    # sites of one serial round
 FROZEN_LOSS_S = 60
 
-FULL = {"serial_rounds": 50, "many_rounds": 15, "idle_s": 60, "requests": 10000, "thaws": 1000}
+FULL = {"serial_rounds": 100, "many_rounds": 30, "idle_s": 60, "requests": 10000, "thaws": 1000}
 QUICK = {"serial_rounds": 10, "many_rounds": 3, "idle_s": 5, "requests": 1000, "thaws": 100}
 
 
