@@ -12,7 +12,6 @@
  * by descriptor: whatever a tenant put there, or swaps meanwhile, a mount cannot land outside. */
 
 #define MNT_DETACH_FLAG 2 /* MNT_DETACH; <sys/mount.h> does not go together with <linux/mount.h> */
-#define MS_REC_PRIVATE  (0x4000 | 0x40000)
 
 static void close_fd(long fd)
 {
@@ -166,23 +165,46 @@ static uint64_t attributes_of(const struct mount_op *op)
 	       (op->flags & MOUNT_OP_RDONLY ? MOUNT_ATTR_RDONLY : 0);
 }
 
-static int run_bind(struct child_context *c, const struct mount_op *op, const char *source, const char *target)
+int child_open_source(const struct mount_op *op, const char *source)
 {
 	unsigned recursive = op->flags & MOUNT_OP_RECURSIVE ? AT_RECURSIVE : 0;
 	long fd = RAWCALL(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
 	int r;
 
-	if (fd < 0) {
-		c->detail = source;
+	if (fd < 0)
 		return (int)fd;
-	}
 	r = set_attributes(fd, recursive, attributes_of(op), 0);
-	if (r == 0)
-		r = is_directory(fd);
+	if (r < 0) {
+		close_fd(fd);
+		return r;
+	}
+	return (int)fd;
+}
+
+/* Attaches a mount at a path, as a folder or a file. The descriptor is used up. */
+static int attach_like(struct child_context *c, long fd, const char *target)
+{
+	int r = is_directory(fd);
+
 	if (r >= 0)
 		r = attach_at(c, fd, target, r);
 	close_fd(fd);
 	return r;
+}
+
+static int run_bind(struct child_context *c, const struct mount_op *op, const char *source, const char *target)
+{
+	int fd = c->bind_fds ? c->bind_fds[c->next_bind++] : child_open_source(op, source);
+
+	return fd < 0 ? fd : attach_like(c, fd, target);
+}
+
+/* The process's root is the shared one still, so a plain path is one in there. */
+static int run_move(struct child_context *c, const char *path)
+{
+	long fd = RAWCALL(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLOEXEC);
+
+	return fd < 0 ? (int)fd : attach_like(c, fd, path);
 }
 
 static int run_filesystem(struct child_context *c, const struct mount_op *op, const char *type,
@@ -195,8 +217,8 @@ static int run_filesystem(struct child_context *c, const struct mount_op *op, co
 	return r;
 }
 
-/* Folders are covered by an empty read-only file system, files by the host's null device. */
-static int run_mask(long target)
+/* Folders are covered by an empty read-only file system, files by the container's null device. */
+static int run_mask(const struct child_context *c, long target)
 {
 	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
 	int directory = is_directory(target), r;
@@ -207,7 +229,7 @@ static int run_mask(long target)
 	if (directory)
 		fd = new_filesystem("tmpfs", "mode=0555,size=4k,nr_inodes=2", sealed | MOUNT_ATTR_NODEV);
 	else
-		fd = RAWCALL(SYS_open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		fd = RAWCALL(SYS_open_tree, c->root_fd, "dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0)
 		return (int)fd;
 	r = directory ? 0 : set_attributes(fd, 0, sealed, 0);
@@ -243,7 +265,7 @@ static int run_on_target(struct child_context *c, const struct mount_op *op, con
 		return (int)target;
 	switch (op->kind) {
 	case MOUNT_OP_MASK:
-		r = run_mask(target);
+		r = run_mask(c, target);
 		break;
 	case MOUNT_OP_REBIND_READ_ONLY:
 		r = run_rebind(target);
@@ -279,6 +301,8 @@ static int run_op(struct child_context *c, const struct mount_list *list, const 
 		return (int)RAWCALL(SYS_mknodat, c->root_fd, target + 1, S_IFCHR | op->mode, op->device);
 	case MOUNT_OP_BIND:
 		return run_bind(c, op, source, target);
+	case MOUNT_OP_MOVE:
+		return run_move(c, target);
 	case MOUNT_OP_FILESYSTEM:
 		return run_filesystem(c, op, source, target, mount_text(list, op->options));
 	default:
@@ -302,13 +326,10 @@ int child_mount(struct child_context *c, const struct mount_list *list)
 
 int child_mount_root(struct child_context *c)
 {
-	/* Nothing that is mounted here may show on the host. */
-	long r = RAWCALL(SYS_mount, NULL, "/", NULL, MS_REC_PRIVATE, NULL);
+	long r =
+		new_filesystem("tmpfs", "mode=0755,size=1m,nr_inodes=4k", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 
 	RAWCALL(SYS_umask, 0);
-	if (r < 0)
-		return (int)r;
-	r = new_filesystem("tmpfs", "mode=0755,size=1m,nr_inodes=4k", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	if (r < 0)
 		return (int)r;
 	c->root_fd = (int)r;

@@ -71,7 +71,7 @@ static int step_oom_score(struct child_context *c)
 	} while (rest);
 	if (value < 0)
 		*--at = '-';
-	fd = RAWCALL(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	fd = RAWCALL(SYS_openat, c->root_fd, "proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return (int)fd;
 	r = RAWCALL(SYS_write, fd, at, text + sizeof text - at);
@@ -246,8 +246,8 @@ static int step_exec(struct child_context *c)
 	return refused ? (int)refused : -ENOENT;
 }
 
-/* The whole of what happens, in this order. What needs the host's root or its /proc comes before pivot-root;
- * what needs a privilege before it is dropped; the system call filter last, as it need not allow any of this.
+/* The whole of what happens, in this order. What needs a privilege before it is dropped; the system call filter
+ * last, as it need not allow any of this.
  */
 static const struct {
 	enum launch_step step;
@@ -257,12 +257,12 @@ static const struct {
 	{STEP_KEYRING, step_keyring},
 	{STEP_NETWORK, step_network},
 	{STEP_HOSTNAME, step_hostname},
-	{STEP_OOM_SCORE, step_oom_score},
 	{STEP_PRIORITY, step_priority},
 	{STEP_LIMITS, step_limits},
 	{STEP_ROOT, child_mount_root},
 	{STEP_MOUNTS, step_mounts},
 	{STEP_UNIT_MOUNTS, step_unit_mounts},
+	{STEP_OOM_SCORE, step_oom_score},
 	{STEP_PIVOT_ROOT, child_pivot_root},
 	{STEP_DESCRIPTORS, step_descriptors},
 	{STEP_GROUPS, step_groups},

@@ -21,6 +21,11 @@ struct child_context {
 	int stdin_fd, stdout_fd, stderr_fd;
 	int network_fd; /* a network namespace to enter; negative: stay in the launcher's fresh one */
 
+	/* Sources of the binds in the unit's list, in their order: mounts that are attached nowhere yet;
+	 * -ENOENT where an optional one is missing. NULL: binds open their sources themselves, on the host. */
+	const int *bind_fds;
+	unsigned next_bind;
+
 	int root_fd; /* the child's own */
 
 	/* What the launcher reads when the child is gone. */
@@ -33,10 +38,13 @@ struct child_context {
  * clone3_vfork(). */
 void child_main(void *context) __attribute__((noreturn));
 
-/* Carries a list of mount operations out below context->root_fd (child-mounts.c). 0 or -errno, with
- * context->detail set. */
-int child_mount(struct child_context *context, const struct mount_list *list);
-
-/* Makes the container's root: an empty tmpfs over the namespace's own root. */
+/* Mounts (child-mounts.c); also used by the launcher to make the shared root. Each 0 or -errno, with
+ * context->detail set. child_mount_root() puts an empty root over the present one, child_mount() carries a list
+ * of operations out below it, child_pivot_root() makes it the root and takes the old one away. */
 int child_mount_root(struct child_context *context);
+int child_mount(struct child_context *context, const struct mount_list *list);
 int child_pivot_root(struct child_context *context);
+
+/* A mount of the host's source that is attached nowhere yet, with the operation's attributes: a descriptor or
+ * -errno. */
+int child_open_source(const struct mount_op *op, const char *source);

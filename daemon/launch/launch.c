@@ -26,9 +26,11 @@
 #include "cleanup.h"
 #include "clone.h"
 #include "envfile.h"
+#include "log.h"
 #include "str.h"
 
-#define CHILD_STACK_BYTES (64 * 1024)
+#define CHILD_STACK_BYTES  (64 * 1024)
+#define SHARED_ROOT_AGE_NS UINT64_C(60000000000) /* made anew when older, between two starts */
 
 static uint64_t now_ns(void)
 {
@@ -45,8 +47,13 @@ int launch_thread_init(struct launch_thread *thread, const char *cgroup_path, in
 					 .cgroup_fd = -EBADF,
 					 .null_fd = -EBADF,
 					 .host_network_fd = -EBADF,
+					 .host_mounts_fd = -EBADF,
 					 .stack = MAP_FAILED,
 					 .stack_bytes = CHILD_STACK_BYTES};
+	shared_root_init(&thread->shared_root);
+	/* A mount namespace can be entered only by who has root and working directory for himself. */
+	if (unshare(CLONE_FS) < 0)
+		return -errno;
 	/* Copies 0 to 2 only: the rest is what is being left out. */
 	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		return -errno;
@@ -54,9 +61,10 @@ int launch_thread_init(struct launch_thread *thread, const char *cgroup_path, in
 	thread->event_fd = thread->self_fd < 0 ? -1 : pidfd_getfd(thread->self_fd, event_fd, 0);
 	thread->cgroup_fd = open(cgroup_path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	thread->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	thread->host_network_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	thread->host_network_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	thread->host_mounts_fd = open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (thread->self_fd < 0 || thread->event_fd < 0 || thread->cgroup_fd < 0 || thread->null_fd < 0 ||
-	    thread->host_network_fd < 0)
+	    thread->host_network_fd < 0 || thread->host_mounts_fd < 0)
 		return -errno;
 	thread->stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -75,24 +83,37 @@ void launch_thread_finish(struct launch_thread *thread)
 	fd_close(thread->cgroup_fd);
 	fd_close(thread->null_fd);
 	fd_close(thread->host_network_fd);
+	fd_close(thread->host_mounts_fd);
+	shared_root_finish(&thread->shared_root);
 	if (thread->stack != MAP_FAILED)
 		munmap(thread->stack, thread->stack_bytes);
 }
 
-int launch_prepare_network(struct launch_thread *thread)
+static int prepare_namespaces(struct launch_thread *thread)
 {
 	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
 	autoclose int fd = -EBADF;
 
-	if (thread->fresh_network)
+	if (thread->fresh)
 		return 0;
-	if (unshare(CLONE_NEWNET) < 0)
+	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
 		return -errno;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
 		return -errno;
-	thread->fresh_network = true;
+	thread->fresh = true;
 	return 0;
+}
+
+int launch_prepare(struct launch_thread *thread)
+{
+	const char *detail;
+	int r = prepare_namespaces(thread);
+
+	if (r == 0 && thread->shared_root.list)
+		r = shared_root_refresh(&thread->shared_root, thread->shared_root.list, thread->host_mounts_fd,
+					SHARED_ROOT_AGE_NS, &detail);
+	return r;
 }
 
 static int fail(struct launch_job *job, enum launch_step step, int error, const char *detail)
@@ -198,12 +219,37 @@ static int make_cgroup(const struct launch_thread *thread, struct launch_job *jo
 	return 0;
 }
 
+/* Mounts of what the unit binds, attached nowhere yet: opened here, on the host, so that the child has nothing
+ * of the host to look for. */
+static int open_sources(struct launch_job *job, int *fds, unsigned *n)
+{
+	const struct mount_list *list = job->plan->unit_mounts->data;
+
+	for (uint32_t i = 0; i < list->n_ops; i++) {
+		const struct mount_op *op = &list->ops[i];
+		const char *source = mount_text(list, op->source);
+		int fd;
+
+		if (op->kind != MOUNT_OP_BIND)
+			continue;
+		fd = child_open_source(op, source);
+		if (fd == -ENOENT && op->flags & MOUNT_OP_OPTIONAL)
+			fds[(*n)++] = -ENOENT;
+		else if (fd < 0)
+			return fail(job, STEP_SOURCES, fd, source);
+		else
+			fds[(*n)++] = fd;
+	}
+	return 0;
+}
+
+/* The child is born in a copy of the shared root's namespace; this thread is there only for that moment. */
 static int clone_child(struct launch_thread *thread, struct launch_job *job, struct child_context *context,
 		       int cgroup_fd)
 {
 	struct clone_args args = {
 		.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | CLONE_NEWNS |
-			 CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
+			 CLONE_NEWPID | CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
 		.stack = (uint64_t)(uintptr_t)thread->stack,
 		.stack_size = thread->stack_bytes,
@@ -211,8 +257,12 @@ static int clone_child(struct launch_thread *thread, struct launch_job *job, str
 	};
 	long pid;
 
+	if (setns(thread->shared_root.namespace_fd, CLONE_NEWNS) < 0)
+		return fail(job, STEP_SHARED_ROOT, -errno, NULL);
 	job->cloned_ns = now_ns();
 	pid = clone3_call(&args, child_main, context);
+	if (setns(thread->host_mounts_fd, CLONE_NEWNS) < 0)
+		log_error("launcher: the host's mounts cannot be entered again: %s", strerror(errno));
 	if (pid < 0)
 		return fail(job, STEP_CLONE, (int)pid, NULL);
 	if (context->error) {
@@ -223,11 +273,23 @@ static int clone_child(struct launch_thread *thread, struct launch_job *job, str
 	return 0;
 }
 
+static int prepare_root(struct launch_thread *thread, struct launch_job *job)
+{
+	const char *detail = NULL;
+	int r = prepare_namespaces(thread);
+
+	if (r < 0)
+		return fail(job, STEP_NAMESPACES, r, NULL);
+	/* However old: only another /etc is reason enough to make a visitor wait. */
+	r = shared_root_refresh(&thread->shared_root, job->plan->shared_mounts->data, thread->host_mounts_fd,
+				UINT64_MAX, &detail);
+	return r < 0 ? fail(job, STEP_SHARED_ROOT, r, detail) : 0;
+}
+
 /* All but the descriptors, which launch_run() closes. */
 static int launch(struct launch_thread *thread, struct launch_job *job, struct child_context *context,
-		  int *cgroup_fd, int *listener_fds)
+		  int *cgroup_fd, int *listener_fds, int *bind_fds, unsigned *n_binds)
 {
-	const struct site_spec *spec = job->plan->spec;
 	int r = make_cgroup(thread, job, cgroup_fd);
 
 	if (r == 0)
@@ -239,16 +301,14 @@ static int launch(struct launch_thread *thread, struct launch_job *job, struct c
 		if (context->stdin_fd < 0)
 			r = fail(job, STEP_OUTPUT, -errno, "/dev/null");
 	}
-	if (r == 0 && spec->private_network) {
-		r = launch_prepare_network(thread);
-		if (r < 0)
-			fail(job, STEP_NETWORK_NAMESPACE, r, NULL);
-	}
+	if (r == 0)
+		r = prepare_root(thread, job);
+	if (r == 0)
+		r = open_sources(job, bind_fds, n_binds);
 	if (r < 0)
 		return r;
-	if (spec->private_network)
-		thread->fresh_network = false; /* this one is taken, whatever becomes of the child */
-	else
+	thread->fresh = false; /* taken, whatever becomes of the child */
+	if (!job->plan->spec->private_network)
 		context->network_fd = thread->host_network_fd;
 	return clone_child(thread, job, context, *cgroup_fd);
 }
@@ -265,26 +325,33 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 					.stdout_fd = -EBADF,
 					.stderr_fd = -EBADF,
 					.network_fd = -EBADF};
+	autofree int *bind_fds = malloc((job->plan->spec->n_mounts + 1) * sizeof *bind_fds);
+	unsigned n_binds = 0;
 	const char *file = NULL;
 	int r = 0;
 
 	job->begun_ns = now_ns();
 	for (unsigned i = 0; i < SPEC_LISTENERS_MAX; i++)
 		listener_fds[i] = -EBADF;
-	if (job->plan->spec->environment_files) {
+	context.bind_fds = bind_fds;
+	if (!bind_fds)
+		r = fail(job, STEP_SOURCES, -ENOMEM, NULL);
+	if (r == 0 && job->plan->spec->environment_files) {
 		r = envfile_read_all(job->plan->envp, job->plan->spec->environment_files, &envp, &file);
 		if (r < 0)
 			fail(job, STEP_ENVIRONMENT_FILE, r, file);
 		context.envp = envp;
 	}
 	if (r == 0)
-		r = launch(thread, job, &context, &cgroup_fd, listener_fds);
+		r = launch(thread, job, &context, &cgroup_fd, listener_fds, bind_fds, &n_binds);
 	job->done_ns = now_ns();
 	fd_close(context.stdin_fd);
 	fd_close(context.stdout_fd);
 	fd_close(context.stderr_fd);
 	for (unsigned i = 0; i < job->plan->spec->n_listeners; i++)
 		fd_close(listener_fds[i]);
+	for (unsigned i = 0; i < n_binds; i++)
+		fd_close(bind_fds[i]);
 	if (r < 0 && cgroup_fd >= 0)
 		(void)cgroup_remove(thread->cgroup_fd, job->plan->cgroup);
 }

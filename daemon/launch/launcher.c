@@ -55,7 +55,7 @@ static struct launch_job *queue_pop(struct queue *queue)
 	return job;
 }
 
-/* One job, or with nothing to do the preparation of the next one's network. Called and left with the mutex. */
+/* One job, or with nothing to do the preparation of the next one. Called and left with the mutex. */
 static void work(struct launcher *launcher, struct launch_thread *thread)
 {
 	struct launch_job *job = queue_pop(&launcher->waiting);
@@ -70,9 +70,9 @@ static void work(struct launcher *launcher, struct launch_thread *thread)
 		/* By this thread's own copy: the process's descriptors are not in its table. */
 		(void)eventfd_write(thread->event_fd, 1);
 	} else {
-		r = launch_prepare_network(thread);
+		r = launch_prepare(thread);
 		if (r < 0)
-			log_warning("a network namespace cannot be made ahead: %s", strerror(-r));
+			log_warning("namespaces cannot be made ahead: %s", strerror(-r));
 	}
 	pthread_mutex_lock(&launcher->mutex);
 }
@@ -95,7 +95,7 @@ static void *worker_main(void *argument)
 			work(launcher, &thread);
 		} else if (launcher->stopping) {
 			break;
-		} else if (!thread.fresh_network && !tried) {
+		} else if (!thread.fresh && !tried) {
 			tried = true; /* once: where it fails, the next start says why */
 			work(launcher, &thread);
 		} else {

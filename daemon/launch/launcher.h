@@ -9,7 +9,7 @@
 
 /* Threads that start containers, so that the loop never waits for a mount, a log or an execve. Each has a
  * descriptor table of its own with a handful of entries (a child's copy of ten thousand listeners would cost
- * more than the rest of the start), sits in a fresh network namespace made ahead of need (making one costs as
+ * more than the rest of the start), sits in network, IPC and UTS namespaces made ahead of need (they cost as
  * much as the rest of the start), and clones with CLONE_VM | CLONE_VFORK. */
 
 /* One start. The submitter owns it, keeps plan and listeners alive, and does not touch it until it comes back

@@ -9,13 +9,13 @@
 
 #include "plan.h"
 
-static void dump_mounts(const struct mount_list *list, FILE *out)
+static void dump_mounts(const struct mount_list *list, const char *label, FILE *out)
 {
 	for (uint32_t i = 0; i < list->n_ops; i++) {
 		const struct mount_op *op = &list->ops[i];
 		const char *source = mount_text(list, op->source), *options = mount_text(list, op->options);
 
-		fprintf(out, "mount: %s %s", mount_op_name(op->kind), mount_text(list, op->target));
+		fprintf(out, "mount: %s %s %s", label, mount_op_name(op->kind), mount_text(list, op->target));
 		if (source)
 			fprintf(out, " <- %s", source);
 		if (op->mode)
@@ -76,8 +76,9 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 			controller_name(plan->missing[i].controller));
 	fprintf(out, "namespaces: mount pid ipc uts cgroup%s\n", spec->private_network ? " network" : "");
 	fprintf(out, "hostname: %s\n", spec->name);
-	dump_mounts(plan->system_mounts->data, out);
-	dump_mounts(plan->unit_mounts->data, out);
+	dump_mounts(plan->shared_mounts->data, "shared", out);
+	dump_mounts(plan->system_mounts->data, "system", out);
+	dump_mounts(plan->unit_mounts->data, "unit", out);
 	for (unsigned i = 0; i < spec->n_listeners; i++)
 		fprintf(out, "descriptor: %u <- %s\n", spec->handover == HANDOVER_STDIN ? i : i + 3,
 			address_format(&spec->listeners[i].address, address));

@@ -94,33 +94,64 @@ static void add(struct builder *b, struct mount_op op, const char *source, const
 		b->ops[b->n_ops++] = op;
 }
 
-/* The default root: the host's programs and libraries, and nothing else of it. */
-static void add_system(struct builder *b, const struct host *host)
+static void add_directory(struct builder *b, const char *path)
+{
+	add(b, (struct mount_op){.kind = MOUNT_OP_DIRECTORY, .mode = 0755}, NULL, path, NULL);
+}
+
+static void add_move(struct builder *b, const char *path, uint8_t flags)
+{
+	add(b, (struct mount_op){.kind = MOUNT_OP_MOVE, .flags = flags}, NULL, path, NULL);
+}
+
+/* The shared parts of the default root: the host's programs and libraries, and nothing else of it. */
+static void add_host(struct builder *b, const struct host *host)
 {
 	const struct mount_op bind = {.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_RECURSIVE};
 	const struct mount_op etc = {.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_OPTIONAL};
 	char path[64];
 
 	add(b, bind, "/usr", "/usr", NULL);
+	for (unsigned i = 0; i < host->n_links; i++)
+		if (!*host->links[i].link) {
+			snprintf(path, sizeof path, "/%s", host->links[i].name);
+			add(b, bind, path, path, NULL);
+		}
+	add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM}, "tmpfs", "/etc",
+	    "mode=0755,size=64k,nr_inodes=256");
+	for (size_t i = 0; i < sizeof shared_etc / sizeof shared_etc[0]; i++) {
+		snprintf(path, sizeof path, "/etc/%s", shared_etc[i]);
+		add(b, etc, path, path, NULL);
+	}
+	/* One call makes all of it read-only. */
+	add(b, (struct mount_op){.kind = MOUNT_OP_SEAL}, NULL, "/", NULL);
+	add(b, (struct mount_op){.kind = MOUNT_OP_WRITABLE}, NULL, "/", NULL);
+}
+
+/* The shared parts moved into a root of the container's own. Where the unit mounts something below /etc, that
+ * folder is the container's own too, for the mount points. */
+static void add_system(struct builder *b, const struct host *host, bool own_etc)
+{
+	char path[64];
+
+	add_move(b, "/usr", 0);
 	for (unsigned i = 0; i < host->n_links; i++) {
 		snprintf(path, sizeof path, "/%s", host->links[i].name);
 		if (*host->links[i].link)
 			add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, host->links[i].link, path, NULL);
 		else
-			add(b, bind, path, path, NULL);
+			add_move(b, path, 0);
 	}
-	for (size_t i = 0; i < sizeof shared_etc / sizeof shared_etc[0]; i++) {
+	if (!own_etc)
+		add_move(b, "/etc", 0);
+	for (size_t i = 0; own_etc && i < sizeof shared_etc / sizeof shared_etc[0]; i++) {
 		snprintf(path, sizeof path, "/etc/%s", shared_etc[i]);
-		add(b, etc, path, path, NULL);
+		add_move(b, path, MOUNT_OP_OPTIONAL);
 	}
-	for (const char *const *dir = (const char *const[]){"/var", "/run", "/proc", "/dev", "/tmp", NULL};
-	     *dir; dir++)
-		add(b, (struct mount_op){.kind = MOUNT_OP_DIRECTORY, .mode = 0755}, NULL, *dir, NULL);
+	add_directory(b, "/var");
+	add_directory(b, "/run");
 	add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, "../tmp", "/var/tmp", NULL);
 	add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, "../run", "/var/run", NULL);
-	/* One call makes all of it read-only; then the root alone is opened again for mount points to come. */
-	add(b, (struct mount_op){.kind = MOUNT_OP_SEAL}, NULL, "/", NULL);
-	add(b, (struct mount_op){.kind = MOUNT_OP_WRITABLE}, NULL, "/", NULL);
 }
 
 static void add_proc(struct builder *b)
@@ -139,14 +170,10 @@ static void add_proc(struct builder *b)
 	}
 }
 
-static void add_dev(struct builder *b)
+static void add_device_nodes(struct builder *b)
 {
-	const struct mount_op fs = {.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC};
-	struct mount_op dev = fs, pts = fs;
-
-	dev.flags |= MOUNT_OP_DEVICES;
-	pts.flags |= MOUNT_OP_DEVICES;
-	add(b, dev, "tmpfs", "/dev", "mode=0755,size=64k,nr_inodes=64");
+	add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC | MOUNT_OP_DEVICES},
+	    "tmpfs", "/dev", "mode=0755,size=64k,nr_inodes=64");
 	for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++)
 		add(b,
 		    (struct mount_op){.kind = MOUNT_OP_DEVICE,
@@ -156,15 +183,41 @@ static void add_dev(struct builder *b)
 	for (size_t i = 0; i < sizeof device_links / sizeof device_links[0]; i++)
 		add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, device_links[i].to, device_links[i].path,
 		    NULL);
-	add(b, fs, "tmpfs", "/dev/shm", "mode=1777,size=64m");
-	add(b, pts, "devpts", "/dev/pts", "mode=0620,ptmxmode=0666");
+	add_directory(b, "/dev/shm");
+	add_directory(b, "/dev/pts");
+}
+
+static void seal_devices(struct builder *b)
+{
 	add(b, (struct mount_op){.kind = MOUNT_OP_READ_ONLY}, NULL, "/dev", NULL);
+}
+
+/* What of /dev is a container's own. */
+static void add_own_devices(struct builder *b)
+{
+	const struct mount_op shm = {.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC};
+	const struct mount_op pts = {.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC | MOUNT_OP_DEVICES};
+
+	add(b, shm, "tmpfs", "/dev/shm", "mode=1777,size=64m");
+	add(b, pts, "devpts", "/dev/pts", "mode=0620,ptmxmode=0666");
 }
 
 static bool has_target(const struct site_spec *spec, const char *target)
 {
 	for (unsigned i = 0; i < spec->n_mounts; i++)
 		if (str_equal(spec->mounts[i].target, target))
+			return true;
+	return false;
+}
+
+/* Whether the unit mounts something below a folder. */
+static bool mounts_below(const struct site_spec *spec, const char *folder)
+{
+	size_t length = strlen(folder);
+
+	for (unsigned i = 0; i < spec->n_mounts; i++)
+		if (strncmp(spec->mounts[i].target, folder, length) == 0 &&
+		    spec->mounts[i].target[length] == '/')
 			return true;
 	return false;
 }
@@ -192,6 +245,8 @@ static void add_unit(struct builder *b, const struct site_spec *spec, const stru
 		add(b, (struct mount_op){.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_RDONLY}, path,
 		    CONTAINER_NOTIFY_SOCKET, NULL);
 	}
+	if (mounts_below(spec, "/dev"))
+		seal_devices(b);
 	add(b, (struct mount_op){.kind = MOUNT_OP_READ_ONLY}, NULL, "/", NULL);
 }
 
@@ -222,13 +277,29 @@ static int finish(struct builder *b, struct mount_list **ret, size_t *ret_bytes)
 	return b->error;
 }
 
-int mounts_compile_system(const struct host *host, struct mount_list **ret, size_t *ret_bytes)
+int mounts_compile_shared(const struct host *host, struct mount_list **ret, size_t *ret_bytes)
 {
 	struct builder b = {0};
 
-	add_system(&b, host);
+	add_host(&b, host);
+	add_device_nodes(&b);
+	seal_devices(&b);
+	return finish(&b, ret, ret_bytes);
+}
+
+int mounts_compile_system(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
+			  size_t *ret_bytes)
+{
+	bool own_dev = mounts_below(spec, "/dev");
+	struct builder b = {0};
+
+	add_system(&b, host, mounts_below(spec, "/etc"));
+	if (own_dev)
+		add_device_nodes(&b);
+	else
+		add_move(&b, "/dev", 0);
 	add_proc(&b);
-	add_dev(&b);
+	add_own_devices(&b);
 	return finish(&b, ret, ret_bytes);
 }
 
@@ -249,6 +320,7 @@ const char *mount_op_name(enum mount_op_kind kind)
 		[MOUNT_OP_DEVICE] = "device",
 		[MOUNT_OP_BIND] = "bind",
 		[MOUNT_OP_FILESYSTEM] = "filesystem",
+		[MOUNT_OP_MOVE] = "move",
 		[MOUNT_OP_MASK] = "mask",
 		[MOUNT_OP_READ_ONLY] = "read-only",
 		[MOUNT_OP_WRITABLE] = "writable",

@@ -12,15 +12,16 @@
  * out. Texts are offsets into the same block of memory, so that a list is one blob that sites share. */
 
 enum mount_op_kind {
-	MOUNT_OP_DIRECTORY,        /* mkdir target (mode) */
-	MOUNT_OP_SYMLINK,          /* target -> source */
-	MOUNT_OP_DEVICE,           /* mknod target (device number in mode's upper half) */
-	MOUNT_OP_BIND,             /* clone of the host's source at target, made there when missing */
-	MOUNT_OP_FILESYSTEM,       /* a new file system of type source at target, with options */
-	MOUNT_OP_MASK,             /* an empty, read-only thing of the same kind over target */
-	MOUNT_OP_READ_ONLY,        /* what is mounted at target so far, read-only, and nothing below it */
-	MOUNT_OP_WRITABLE,         /* the same, writable again */
-	MOUNT_OP_SEAL,             /* everything mounted so far: read-only, nosuid, nodev */
+	MOUNT_OP_DIRECTORY,  /* mkdir target (mode) */
+	MOUNT_OP_SYMLINK,    /* target -> source */
+	MOUNT_OP_DEVICE,     /* mknod target (device number in mode's upper half) */
+	MOUNT_OP_BIND,       /* clone of the host's source at target, made there when missing */
+	MOUNT_OP_FILESYSTEM, /* a new file system of type source at target, with options */
+	MOUNT_OP_MOVE,      /* what is mounted at target in the shared root, to the same place in the own one */
+	MOUNT_OP_MASK,      /* an empty, read-only thing of the same kind over target */
+	MOUNT_OP_READ_ONLY, /* what is mounted at target so far, read-only, and nothing below it */
+	MOUNT_OP_WRITABLE,  /* the same, writable again */
+	MOUNT_OP_SEAL,      /* everything mounted so far: read-only, nosuid, nodev */
 	MOUNT_OP_REBIND_READ_ONLY, /* target bound over itself, read-only */
 };
 
@@ -50,10 +51,15 @@ static inline const char *mount_text(const struct mount_list *list, uint32_t off
 	return offset ? (const char *)list + offset : NULL;
 }
 
-/* The operations of a container come in two lists, carried out one after the other: what all sites of the host
- * have alike (root, /usr and parts of /etc read-only, /proc, /dev), and what the unit adds (/tmp, binds). Each
- * is one malloc block to *ret, its size to *ret_bytes. -ENOMEM, -E2BIG. */
-int mounts_compile_system(const struct host *host, struct mount_list **ret, size_t *ret_bytes);
+/* The operations of a container come in three lists, carried out one after the other. Each is one malloc block
+ * to *ret, its size to *ret_bytes. -ENOMEM, -E2BIG. shared  what all containers of the host have alike (/usr,
+ * parts of /etc, device nodes; read-only): mounted once by a launcher thread in a namespace of its own, of
+ * which each container gets a copy system  the container's own root, into which the shared parts are moved,
+ * /proc, /dev/shm, /dev/pts unit    /tmp and what the unit binds. The sources of its binds are opened by the
+ * launcher, on the host. */
+int mounts_compile_shared(const struct host *host, struct mount_list **ret, size_t *ret_bytes);
+int mounts_compile_system(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
+			  size_t *ret_bytes);
 int mounts_compile_unit(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
 			size_t *ret_bytes);
 

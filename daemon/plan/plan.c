@@ -42,8 +42,8 @@ void planner_forget_accounts(struct planner *planner)
 void planner_finish(struct planner *planner)
 {
 	planner_forget_accounts(planner);
-	blob_unref(planner->system_mounts);
-	planner->system_mounts = NULL;
+	blob_unref(planner->shared_mounts);
+	planner->shared_mounts = NULL;
 }
 
 static struct account *account_new(const char *key, uid_t uid, gid_t gid, const struct passwd *pw)
@@ -190,28 +190,32 @@ static struct blob *intern_list(struct planner *planner, struct mount_list *list
 	return blob;
 }
 
-static int plan_shared(struct planner *planner, struct launch_plan *plan)
+static int plan_mounts(struct planner *planner, struct launch_plan *plan)
 {
 	struct mount_list *list = NULL;
 	size_t bytes = 0;
 	int r;
 
-	if (!planner->system_mounts) {
-		r = mounts_compile_system(planner->host, &list, &bytes);
+	if (!planner->shared_mounts) {
+		r = mounts_compile_shared(planner->host, &list, &bytes);
 		if (r < 0)
 			return r;
-		planner->system_mounts = intern_list(planner, list, bytes);
-		if (!planner->system_mounts)
+		planner->shared_mounts = intern_list(planner, list, bytes);
+		if (!planner->shared_mounts)
 			return -ENOMEM;
 	}
-	plan->system_mounts = blob_ref(planner->system_mounts);
+	plan->shared_mounts = blob_ref(planner->shared_mounts);
+	r = mounts_compile_system(plan->spec, planner->host, &list, &bytes);
+	if (r < 0)
+		return r;
+	plan->system_mounts = intern_list(planner, list, bytes);
+	if (!plan->system_mounts)
+		return -ENOMEM;
 	r = mounts_compile_unit(plan->spec, planner->host, &list, &bytes);
 	if (r < 0)
 		return r;
 	plan->unit_mounts = intern_list(planner, list, bytes);
-	if (!plan->unit_mounts)
-		return -ENOMEM;
-	return syscalls_compile_default(&planner->pool, &plan->syscalls);
+	return plan->unit_mounts ? 0 : -ENOMEM;
 }
 
 int plan_create(struct planner *planner, struct site_spec *spec, struct launch_plan **ret, struct diag *diag)
@@ -233,7 +237,9 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 		if (r == 0)
 			r = environment_compile(plan, &account->data);
 		if (r == 0)
-			r = plan_shared(planner, plan);
+			r = plan_mounts(planner, plan);
+		if (r == 0)
+			r = syscalls_compile_default(&planner->pool, &plan->syscalls);
 		if (r < 0)
 			diag_set(diag, r, spec->exec_origin.file, 0, "cannot be compiled to a launch plan: %s",
 				 strerror(-r));
@@ -257,6 +263,7 @@ void plan_unref(struct launch_plan *plan)
 {
 	if (!plan || --plan->refs > 0)
 		return;
+	blob_unref(plan->shared_mounts);
 	blob_unref(plan->system_mounts);
 	blob_unref(plan->unit_mounts);
 	blob_unref(plan->syscalls);

@@ -52,15 +52,15 @@ struct launch_plan {
 	unsigned n_limits;
 	bool write_oom_score_adj;
 
-	struct blob *system_mounts, *unit_mounts; /* each a struct mount_list */
-	struct blob *syscalls;                    /* an array of struct sock_filter */
+	struct blob *shared_mounts, *system_mounts, *unit_mounts; /* each a struct mount_list */
+	struct blob *syscalls;                                    /* an array of struct sock_filter */
 };
 
 /* What plans are made with: facts of the host, shared content, user names looked up before. */
 struct planner {
 	const struct host *host; /* the caller's; constant */
 	struct blob_pool pool;
-	struct blob *system_mounts; /* made at first use; one reference is the planner's */
+	struct blob *shared_mounts; /* made at first use; one reference is the planner's */
 	struct account *accounts;   /* owned list */
 };
 
