@@ -268,6 +268,17 @@ class Instance:
         self.wait_state(site, "awake")
         return response
 
+    def freeze(self, site):
+        """Freezes an awake site. One that has just answered may not be frozen yet: it is asked again."""
+        def frozen():
+            try:
+                return self.call("Freeze", site=site)["state"] == "frozen"
+            except VarlinkError as error:
+                if error.name != "NotPossible" or error.parameters["state"] != "awake":
+                    raise
+                return False
+        wait_until(frozen, f"{site} to freeze")
+
     def wait_site(self, name):
         """Waits until the daemon knows a site; returns its status."""
         def known():

@@ -56,7 +56,7 @@ def test_wake_of_a_missing_program_says_why(torpor):
 
 
 @pytest.mark.parametrize("container,step", [
-    ({"BindPaths": "/not/there:/data"}, "unit-mounts"),
+    ({"BindPaths": "/not/there:/data"}, "mount-sources"),
     ({"WorkingDirectory": "/not/there"}, "working-directory"),
     ({"EnvironmentFile": "/not/there"}, "environment-file"),
     ({"StandardOutput": "append:/not/there/log"}, "output"),
@@ -325,7 +325,7 @@ def test_long_name_is_fine_up_to_the_limit(torpor):
     address = torpor.add_site(name)
     torpor.start()
     assert torpor.visit(name, address).status == 200
-    assert torpor.call("Freeze", site=name)["state"] == "frozen"
+    torpor.freeze(name)
 
 
 def test_twins_of_49_bytes_stay_two(torpor):
@@ -387,11 +387,20 @@ def test_second_daemon_on_the_same_folders(new_instance):
     assert first.host()["pid"] == first.process.pid
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["--cgroup=/not/there"], ["extra"]])
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["extra"]])
 def test_bad_arguments(torpor, arguments):
     torpor.start(*arguments, wait=False)
     assert torpor.process.wait(60) > 0
     assert torpor.log().strip()
+
+
+def test_cgroup_that_is_none(torpor):
+    """It is refused, and no folder is left where it was looked for."""
+    path = torpor.directory / "not" / "there"
+    torpor.start(f"--cgroup={path}", wait=False)
+    assert torpor.process.wait(60) > 0
+    assert str(path) in torpor.log()
+    assert not path.parent.exists()
 
 
 def test_bad_daemon_configuration(torpor):

@@ -177,7 +177,7 @@ def test_remove_of_a_frozen_site(torpor):
     address = torpor.add_site("a")
     torpor.start()
     torpor.visit("a", address)
-    torpor.call("Freeze", site="a")
+    torpor.freeze("a")
     torpor.site_path("a").unlink()
     torpor.wait_no_site("a")
     assert is_refused(address)
