@@ -56,16 +56,18 @@ def test_wake_of_a_missing_program_says_why(torpor):
 
 
 @pytest.mark.parametrize("container,step", [
-    ({"BindPaths": "/not/there:/data"}, "mount-sources"),
-    ({"WorkingDirectory": "/not/there"}, "working-directory"),
-    ({"EnvironmentFile": "/not/there"}, "environment-file"),
-    ({"StandardOutput": "append:/not/there/log"}, "output"),
+    ({"BindPaths": "@MISSING@:/data"}, "unit-mounts"),
+    ({"WorkingDirectory": "@MISSING@"}, "working-directory"),
+    ({"EnvironmentFile": "@MISSING@"}, "environment-file"),
+    ({"StandardOutput": "append:@MISSING@/log"}, "output"),
     ({"ExecStart": ["", "/etc/passwd"]}, "exec")])
 def test_failed_step_is_named(torpor, container, step):
-    torpor.add_site("a", container=container)
+    missing = torpor.directory / "missing"
+    torpor.write_site("a", site_text(torpor.address(), container=container).replace("@MISSING@", str(missing)))
     torpor.start()
     with pytest.raises(VarlinkError) as error:
         torpor.call("Wake", site="a")
+    assert not missing.exists()
     assert error.value.parameters["step"] == step
     assert error.value.parameters["errno"] in (2, 13)
     assert torpor.status("a")["failure"]["step"] == step
