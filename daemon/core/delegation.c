@@ -152,11 +152,28 @@ static void end_leftovers(int fd)
 		log_notice("ended %u containers of an earlier torpord", n);
 }
 
+/* Whether a path lies on cgroup v2, by the part of it that exists: nothing is made elsewhere. */
+static bool on_cgroup2(const char *path)
+{
+	char buf[PATH_MAX];
+	struct statfs st;
+
+	if (snprintf(buf, sizeof buf, "%s", path) >= (int)sizeof buf)
+		return false;
+	while (statfs(buf, &st) < 0) {
+		char *slash = strrchr(buf, '/');
+
+		if (errno != ENOENT || !slash || slash == buf)
+			return false;
+		*slash = '\0';
+	}
+	return st.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 int delegation_open(const char *wanted, struct delegation *ret)
 {
 	autofree char *chosen = choose_path(wanted);
 	autoclose int fd = -EBADF;
-	struct statfs st;
 	bool made;
 	int r;
 
@@ -167,13 +184,11 @@ int delegation_open(const char *wanted, struct delegation *ret)
 		return -ENOENT;
 	}
 	made = access(chosen, F_OK) < 0;
-	r = fd_make_directories(chosen);
+	r = on_cgroup2(chosen) ? fd_make_directories(chosen) : -EMEDIUMTYPE;
 	if (r == 0) {
 		fd = open(chosen, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 		r = fd < 0 ? -errno : 0;
 	}
-	if (r == 0 && (fstatfs(fd, &st) < 0 || st.f_type != CGROUP2_SUPER_MAGIC))
-		r = -EMEDIUMTYPE;
 	if (r == 0)
 		r = step_aside(fd);
 	if (r < 0) {

@@ -152,6 +152,15 @@ static int put_in_force(struct daemon *daemon, struct site *site, struct site_sp
 	return r;
 }
 
+static void name_site_file(const struct daemon *daemon, const char *name, struct diag *diag)
+{
+	autofree char *file = NULL;
+
+	if (lookup_find(&daemon->options.lookup, UNIT_SITE, name, &file) == 0)
+		snprintf(diag->file, sizeof diag->file, "%s", file);
+	diag->line = 0;
+}
+
 static enum outcome load(struct daemon *daemon, const char *name)
 {
 	struct site *site = find_site(daemon, name);
@@ -179,8 +188,13 @@ static enum outcome load(struct daemon *daemon, const char *name)
 		refused_clear(&daemon->refused, name);
 		return LOADED_SAME;
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = put_in_force(daemon, site, spec, &outcome, &diag);
+		/* A user or an address that is not to be had is the site's trouble, wherever the line stands.
+		 */
+		if (r < 0)
+			name_site_file(daemon, name, &diag);
+	}
 	if (r < 0) {
 		refused_set(&daemon->refused, name, r, &diag);
 		return LOADED_REFUSED;
