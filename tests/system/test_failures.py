@@ -56,7 +56,7 @@ def test_wake_of_a_missing_program_says_why(torpor):
 
 
 @pytest.mark.parametrize("container,step", [
-    ({"BindPaths": "@MISSING@:/data"}, "unit-mounts"),
+    ({"BindPaths": "@MISSING@:/data"}, "mount-sources"),
     ({"WorkingDirectory": "@MISSING@"}, "working-directory"),
     ({"EnvironmentFile": "@MISSING@"}, "environment-file"),
     ({"StandardOutput": "append:@MISSING@/log"}, "output"),
