@@ -120,6 +120,17 @@ int fd_write_all(int fd, const void *data, size_t size)
 	return 0;
 }
 
+static int make_directory(const char *path)
+{
+	struct stat st;
+
+	if (mkdir(path, 0755) == 0)
+		return 0;
+	if (errno != EEXIST || stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
 int fd_make_directories(const char *path)
 {
 	char buf[PATH_MAX];
@@ -130,11 +141,11 @@ int fd_make_directories(const char *path)
 	memcpy(buf, path, length + 1);
 	for (char *slash = buf + 1; (slash = strchr(slash, '/')); slash++) {
 		*slash = '\0';
-		if (mkdir(buf, 0755) < 0 && errno != EEXIST)
-			return -errno;
+		int r = make_directory(buf);
+
+		if (r < 0)
+			return r;
 		*slash = '/';
 	}
-	if (mkdir(buf, 0755) < 0 && errno != EEXIST)
-		return -errno;
-	return 0;
+	return make_directory(buf);
 }

@@ -108,9 +108,9 @@ const char *str_format_span(uint64_t us, char *buf, size_t size)
 	if (us < 1000)
 		snprintf(buf, size, "%uus", (unsigned)us);
 	else if (us < 1000000)
-		snprintf(buf, size, "%.1fms", (double)us / 1e3);
+		snprintf(buf, size, "%u.%ums", (unsigned)(us / 1000), (unsigned)(us % 1000 / 100));
 	else if (s < 60)
-		snprintf(buf, size, "%.1fs", (double)us / 1e6);
+		snprintf(buf, size, "%u.%us", (unsigned)s, (unsigned)(us % 1000000 / 100000));
 	else if (s < 3600)
 		snprintf(buf, size, "%umin %us", (unsigned)(s / 60), (unsigned)(s % 60));
 	else if (s < 86400)
@@ -130,7 +130,8 @@ const char *str_format_bytes(uint64_t bytes, char *buf, size_t size)
 		snprintf(buf, size, "%uB", (unsigned)bytes);
 		return buf;
 	}
-	for (value /= 1024; value >= 1024 && unit < sizeof units - 2; value /= 1024)
+	/* 1023.95 would be printed as 1024.0. */
+	for (value /= 1024; value >= 1023.95 && unit < sizeof units - 2; value /= 1024)
 		unit++;
 	snprintf(buf, size, "%.1f%c", value, units[unit]);
 	return buf;
