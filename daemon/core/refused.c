@@ -11,7 +11,8 @@ void refused_set(struct refused **table, const char *name, int error, const stru
 	struct refused *refused = refused_find(*table, name);
 	char text[1100];
 
-	if (refused && strcmp(refused->diag.message, diag->message) == 0 && refused->diag.line == diag->line) {
+	if (refused && strcmp(refused->diag.message, diag->message) == 0 &&
+	    strcmp(refused->diag.file, diag->file) == 0 && refused->diag.line == diag->line) {
 		refused->error = error;
 		return;
 	}
