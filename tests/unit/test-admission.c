@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "admission.h"
+#include "site.h"
+
+/* Sites that are told to start, in the order in which they were. */
+#define SITES 300
+
+static struct fake {
+	struct site site;
+	struct run run;
+	struct launch_plan plan;
+	struct site_spec spec;
+} fakes[SITES];
+
+static struct admission admission;
+static unsigned started[SITES], n_started;
+static int fail_starts; /* so many starts end at once, as when there is no memory */
+
+void __wrap_site_launch(struct site *site);
+
+void __wrap_site_launch(struct site *site)
+{
+	assert_true(n_started < SITES);
+	assert_true(admission.starting <= admission.limit);
+	assert_false(site->run->queued);
+	started[n_started++] = (unsigned)((struct fake *)site - fakes);
+	if (fail_starts > 0) {
+		fail_starts--;
+		admission_release(&admission, site->run);
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(fakes, 0, sizeof fakes);
+	for (unsigned i = 0; i < SITES; i++) {
+		struct fake *fake = &fakes[i];
+
+		fake->site.run = &fake->run;
+		fake->run.site = &fake->site;
+		fake->run.plan = &fake->plan;
+		fake->plan.spec = &fake->spec;
+	}
+	admission = (struct admission){.limit = 2};
+	n_started = 0;
+	fail_starts = 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	admission_finish(&admission);
+	return admission.n_waiting == 0 && !admission.waiting ? 0 : -1;
+}
+
+static void request(unsigned i, int priority)
+{
+	fakes[i].spec.priority = priority;
+	assert_int_equal(admission_request(&admission, &fakes[i].run), 0);
+}
+
+static void release(unsigned i)
+{
+	admission_release(&admission, &fakes[i].run);
+}
+
+static void assert_started(unsigned n, const unsigned order[])
+{
+	assert_int_equal(n_started, n);
+	assert_memory_equal(started, order, n * sizeof *order);
+}
+
+static void test_limit(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		request(i, 0);
+	assert_started(2, (unsigned[]){0, 1});
+	assert_false(fakes[1].run.queued);
+	assert_true(fakes[2].run.queued);
+	release(1);
+	assert_started(3, (unsigned[]){0, 1, 2});
+	release(0);
+	assert_started(4, (unsigned[]){0, 1, 2, 3});
+	release(2);
+	release(3);
+	assert_int_equal(admission.starting, 0);
+	/* With nobody under way, the next one does not wait. */
+	request(4, 0);
+	assert_int_equal(n_started, 5);
+	release(4);
+}
+
+static void test_order(void **state)
+{
+	static const int priorities[] = {0, 0, 0, 10, -5, 10, 0, 100, -100, 10};
+	unsigned n = sizeof priorities / sizeof *priorities;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++)
+		request(i, priorities[i]);
+	for (unsigned i = 0; i < n; i++)
+		release(started[i]);
+	/* The first two found room; then by priority, and who came first among equals. */
+	assert_started(n, (unsigned[]){0, 1, 7, 3, 5, 9, 2, 6, 4, 8});
+	assert_int_equal(admission.starting, 0);
+}
+
+/* Giving a place in the queue up starts nobody, and frees no place of those under way. */
+static void test_give_up(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		request(i, 0);
+	release(3);
+	release(5);
+	release(2);
+	assert_int_equal(n_started, 2);
+	assert_int_equal(admission.starting, 2);
+	assert_int_equal(admission.n_waiting, 1);
+	assert_false(fakes[3].run.queued);
+	release(0);
+	assert_started(3, (unsigned[]){0, 1, 4});
+	release(1);
+	release(4);
+	assert_int_equal(admission.starting, 0);
+	assert_int_equal(n_started, 3);
+}
+
+/* Starts that fail before they have begun give their place to the next from within. */
+static void test_failing_starts(void **state)
+{
+	(void)state;
+	fail_starts = 1;
+	request(0, 0);
+	assert_int_equal(admission.starting, 0);
+	for (unsigned i = 1; i < 10; i++)
+		request(i, 0);
+	assert_started(3, (unsigned[]){0, 1, 2});
+	fail_starts = 5;
+	release(1);
+	assert_started(9, (unsigned[]){0, 1, 2, 3, 4, 5, 6, 7, 8});
+	assert_int_equal(admission.starting, 2);
+	release(2);
+	assert_int_equal(n_started, 10);
+	release(8);
+	release(9);
+	assert_int_equal(admission.starting, 0);
+}
+
+static void test_many(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < SITES; i++)
+		request(i, (int)(i % 3));
+	for (unsigned i = 0; i < SITES; i++)
+		release(started[i]);
+	assert_int_equal(n_started, SITES);
+	for (unsigned i = 3; i < SITES; i++) {
+		int before = fakes[started[i - 1]].spec.priority, now = fakes[started[i]].spec.priority;
+
+		assert_true(before > now || (before == now && started[i - 1] < started[i]));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_give_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failing_starts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
