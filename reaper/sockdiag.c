@@ -24,11 +24,14 @@
 /* FIN-WAIT, CLOSING and LAST-ACK too: a half-closed connection still moves bytes, and one that the program has
  * closed while its last bytes are under way dates the last use. Not SYN-SENT: no listener has such. Not
  * half-open (NEW-SYN-RECV): nobody is waiting yet, and a SYN flood must not keep a site awake; SYN-RECV proper
- * is a fast-open connection that can be accepted. Not TIME-WAIT: as many as a minute had connections, and no
- * data. */
+ * is a fast-open connection that can be accepted. TIME-WAIT holds no
+ * program's connection, but tells for a minute when one ended: a site that answers and closes between two scans
+ * would otherwise show no sign of use. */
 #define TCP_STATES                                                                                             \
 	(1U << TCP_ESTABLISHED | 1U << TCP_SYN_RECV | 1U << TCP_FIN_WAIT1 | 1U << TCP_FIN_WAIT2 |              \
-	 1U << TCP_CLOSE_WAIT | 1U << TCP_LAST_ACK | 1U << TCP_CLOSING)
+	 1U << TCP_CLOSE_WAIT | 1U << TCP_LAST_ACK | 1U << TCP_CLOSING | 1U << TCP_TIME_WAIT)
+#define TIMER_TIME_WAIT 3                  /* idiag_timer of what the kernel remembers of a closed connection */
+#define TIME_WAIT_US    UINT64_C(60000000) /* TCP_TIMEWAIT_LEN of the kernel, not to be configured */
 
 struct sockdiag {
 	int fd; /* owned; negative: to be opened */
@@ -141,6 +144,13 @@ static int parse_inet(const void *data, size_t size, struct sockdiag_socket *ret
 	ret->port = message->id.idiag_sport;
 	ret->interface = message->id.idiag_if;
 
+	if (message->idiag_state == TCP_TIME_WAIT) {
+		uint64_t left_us = (uint64_t)message->idiag_expires * 1000;
+
+		ret->dated = message->idiag_timer == TIMER_TIME_WAIT && left_us <= TIME_WAIT_US;
+		ret->last_data_age_us = TIME_WAIT_US - left_us;
+		return 0;
+	}
 	attribute = find_attribute((const char *)data + NLMSG_ALIGN(sizeof *message),
 				   size - NLMSG_ALIGN(sizeof *message), INET_DIAG_INFO);
 	if (attribute && RTA_PAYLOAD(attribute) >= needed) {

@@ -222,6 +222,10 @@ static void count_tcp(struct tally *counts, const struct sockdiag_socket *socket
 		if (socket->inode == 0)
 			return; /* perhaps a TIME-WAIT remnant without a date */
 		break;
+	case TCP_TIME_WAIT:
+		if (socket->dated)
+			count_data(counts, socket);
+		return;
 	default:
 		return;
 	}
