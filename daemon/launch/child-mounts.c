@@ -11,8 +11,6 @@
 /* The mount operations of a launch plan. Every target is found by openat2(2) within the new root and mounted on
  * by descriptor: whatever a tenant put there, or swaps meanwhile, a mount cannot land outside. */
 
-#define MNT_DETACH_FLAG 2 /* MNT_DETACH; <sys/mount.h> does not go together with <linux/mount.h> */
-
 static void close_fd(long fd)
 {
 	if (fd >= 0)
@@ -80,12 +78,19 @@ static int attach(long mount_fd, long target_fd)
 			    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-/* Mounts mount_fd at path, making the mount point where it is missing. */
+/* Mounts mount_fd at path, making the mount point where it is missing. Where everything so far is the kernel's
+ * or our own (in the lists before the unit's), a plain path will do, at half the calls. */
 static int attach_at(struct child_context *c, long mount_fd, const char *path, bool directory)
 {
-	long target = find_target(c, path);
+	long target;
 	int r;
 
+	if (!c->untrusted) {
+		r = (int)RAWCALL(SYS_move_mount, mount_fd, "", c->root_fd, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
+		if (r != -ENOENT)
+			return r;
+	}
+	target = find_target(c, path);
 	if (target == -ENOENT)
 		target = make_target(c, path, directory, 0755);
 	if (target < 0)
@@ -217,42 +222,45 @@ static int run_filesystem(struct child_context *c, const struct mount_op *op, co
 	return r;
 }
 
-/* Folders are covered by an empty read-only file system, files by the container's null device. */
-static int run_mask(const struct child_context *c, long target)
+/* What this kernel does not have is not made for it to be masked. */
+static int attach_over(const struct child_context *c, long fd, const char *path)
 {
-	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
-	int directory = is_directory(target), r;
-	long fd;
+	int r = fd < 0 ? (int)fd
+		       : (int)RAWCALL(SYS_move_mount, fd, "", c->root_fd, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
 
-	if (directory < 0)
-		return directory;
-	if (directory)
-		fd = new_filesystem("tmpfs", "mode=0555,size=4k,nr_inodes=2", sealed | MOUNT_ATTR_NODEV);
-	else
-		fd = RAWCALL(SYS_open_tree, c->root_fd, "dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (fd < 0)
-		return (int)fd;
-	r = directory ? 0 : set_attributes(fd, 0, sealed, 0);
-	if (r == 0)
-		r = attach(fd, target);
 	close_fd(fd);
 	return r;
 }
 
-static int run_rebind(long target)
+/* The device inherits that /dev is read-only. */
+static int run_mask_file(const struct child_context *c, const char *path)
 {
-	long fd = RAWCALL(SYS_open_tree, target, "",
-			  AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	int r;
+	return attach_over(
+		c, RAWCALL(SYS_open_tree, c->root_fd, "dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), path);
+}
 
-	if (fd < 0)
-		return (int)fd;
-	r = set_attributes(fd, AT_RECURSIVE,
-			   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0);
-	if (r == 0)
-		r = attach(fd, target);
-	close_fd(fd);
-	return r;
+static int run_mask_folder(const struct child_context *c, const char *path)
+{
+	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
+	struct statx stx;
+	long r = RAWCALL(SYS_statx, c->root_fd, path + 1, 0, STATX_TYPE, &stx);
+
+	return r < 0 ? (int)r
+		     : attach_over(c, new_filesystem("tmpfs", "mode=0555,size=4k,nr_inodes=2", sealed), path);
+}
+
+static int run_rebind(const struct child_context *c, const char *path)
+{
+	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
+	long fd = RAWCALL(SYS_open_tree, c->root_fd, path + 1,
+			  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	int r = fd < 0 ? (int)fd : set_attributes(fd, AT_RECURSIVE, sealed, 0);
+
+	if (r < 0) {
+		close_fd(fd);
+		return r;
+	}
+	return attach_over(c, fd, path);
 }
 
 /* Operations on what is there already. */
@@ -264,12 +272,6 @@ static int run_on_target(struct child_context *c, const struct mount_op *op, con
 	if (target < 0)
 		return (int)target;
 	switch (op->kind) {
-	case MOUNT_OP_MASK:
-		r = run_mask(c, target);
-		break;
-	case MOUNT_OP_REBIND_READ_ONLY:
-		r = run_rebind(target);
-		break;
 	case MOUNT_OP_READ_ONLY:
 		r = set_attributes(target, 0, MOUNT_ATTR_RDONLY, 0);
 		break;
@@ -303,6 +305,12 @@ static int run_op(struct child_context *c, const struct mount_list *list, const 
 		return run_bind(c, op, source, target);
 	case MOUNT_OP_MOVE:
 		return run_move(c, target);
+	case MOUNT_OP_MASK_FILE:
+		return run_mask_file(c, target);
+	case MOUNT_OP_MASK_FOLDER:
+		return run_mask_folder(c, target);
+	case MOUNT_OP_REBIND_READ_ONLY:
+		return run_rebind(c, target);
 	case MOUNT_OP_FILESYSTEM:
 		return run_filesystem(c, op, source, target, mount_text(list, op->options));
 	default:
@@ -336,16 +344,14 @@ int child_mount_root(struct child_context *c)
 	return (int)RAWCALL(SYS_move_mount, r, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
 }
 
-int child_pivot_root(struct child_context *c)
+/* The new root lies over the old one, which is the shared root with nothing left in it but empty folders; going
+ * in is enough, as switch_root(8) does. To unmount the old one would wait for an RCU grace period, a tenth of
+ * the start. */
+int child_enter_root(struct child_context *c)
 {
 	long r = RAWCALL(SYS_fchdir, c->root_fd);
 
 	if (r == 0)
-		r = RAWCALL(SYS_pivot_root, ".", ".");
-	/* The old root now lies on top of the new one at ".". */
-	if (r == 0)
-		r = RAWCALL(SYS_umount2, ".", MNT_DETACH_FLAG);
-	if (r == 0)
-		r = RAWCALL(SYS_chdir, "/");
+		r = RAWCALL(SYS_chroot, ".");
 	return (int)r;
 }

@@ -105,6 +105,7 @@ static int step_mounts(struct child_context *c)
 
 static int step_unit_mounts(struct child_context *c)
 {
+	c->untrusted = true;
 	return child_mount(c, c->plan->unit_mounts->data);
 }
 
@@ -263,7 +264,7 @@ static const struct {
 	{STEP_MOUNTS, step_mounts},
 	{STEP_UNIT_MOUNTS, step_unit_mounts},
 	{STEP_OOM_SCORE, step_oom_score},
-	{STEP_PIVOT_ROOT, child_pivot_root},
+	{STEP_ENTER_ROOT, child_enter_root},
 	{STEP_DESCRIPTORS, step_descriptors},
 	{STEP_GROUPS, step_groups},
 	{STEP_BOUNDING_SET, step_bounding_set},

@@ -26,7 +26,8 @@ struct child_context {
 	const int *bind_fds;
 	unsigned next_bind;
 
-	int root_fd; /* the child's own */
+	bool untrusted; /* targets may lie in what a tenant can write */
+	int root_fd;    /* the child's own */
 
 	/* What the launcher reads when the child is gone. */
 	int error;             /* errno of the failed step; 0: execve has happened */
@@ -40,10 +41,10 @@ void child_main(void *context) __attribute__((noreturn));
 
 /* Mounts (child-mounts.c); also used by the launcher to make the shared root. Each 0 or -errno, with
  * context->detail set. child_mount_root() puts an empty root over the present one, child_mount() carries a list
- * of operations out below it, child_pivot_root() makes it the root and takes the old one away. */
+ * of operations out below it, child_enter_root() makes it the process's root. */
 int child_mount_root(struct child_context *context);
 int child_mount(struct child_context *context, const struct mount_list *list);
-int child_pivot_root(struct child_context *context);
+int child_enter_root(struct child_context *context);
 
 /* A mount of the host's source that is attached nowhere yet, with the operation's attributes: a descriptor or
  * -errno. */

@@ -6,7 +6,9 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "child.h"
 #include "cleanup.h"
@@ -50,9 +52,11 @@ static int mount_all(const struct mount_list *list, const char **detail)
 		r = child_mount_root(&context);
 	if (r == 0)
 		r = child_mount(&context, list);
-	if (r == 0)
-		r = child_pivot_root(&context);
 	*detail = context.detail;
+	/* The host's own root comes to lie on top of the new one, and is taken off. */
+	if (r == 0 && (fchdir(context.root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+		       umount2(".", MNT_DETACH) < 0 || chdir("/") < 0))
+		r = -errno;
 	fd_close(context.root_fd);
 	umask(old);
 	return r;

@@ -23,7 +23,7 @@ const char *launch_step_name(enum launch_step step)
 		[STEP_ROOT] = "root",
 		[STEP_MOUNTS] = "mounts",
 		[STEP_UNIT_MOUNTS] = "unit-mounts",
-		[STEP_PIVOT_ROOT] = "pivot-root",
+		[STEP_ENTER_ROOT] = "enter-root",
 		[STEP_DESCRIPTORS] = "descriptors",
 		[STEP_GROUPS] = "groups",
 		[STEP_BOUNDING_SET] = "bounding-set",

@@ -19,19 +19,17 @@ struct builder {
 	int error; /* sticky: the first -errno */
 };
 
-/* Files and folders of the host's /etc that programs need to run and that say nothing of other sites. */
+/* Files and folders of the host's /etc that programs need to run and that say nothing of other sites. Each is a
+ * mount of its own in every container. */
 static const char *const shared_etc[] = {
-	"alternatives", "ca-certificates", "fonts",       "gai.conf",      "group",
-	"host.conf",    "hosts",           "ld.so.cache", "ld.so.conf",    "ld.so.conf.d",
-	"localtime",    "magic",           "mime.types",  "nsswitch.conf", "os-release",
-	"passwd",       "protocols",       "resolv.conf", "services",      "ssl",
-	"timezone",
+	"alternatives",  "group",  "hosts",     "ld.so.cache", "localtime", "mime.types",
+	"nsswitch.conf", "passwd", "protocols", "resolv.conf", "services",  "ssl",
 };
 
 /* Names under /proc that tell of the host or change it: as Docker and runc mask them (SECURITY: defaults). */
-static const char *const masked_proc[] = {"acpi",       "asound",        "interrupts",  "kcore",
-					  "keys",       "latency_stats", "sched_debug", "scsi",
-					  "timer_list", "timer_stats"};
+static const char *const masked_proc_files[] = {"interrupts",  "kcore",      "keys",       "latency_stats",
+						"sched_debug", "timer_list", "timer_stats"};
+static const char *const masked_proc_folders[] = {"acpi", "asound", "scsi"};
 static const char *const read_only_proc[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
 
 static const struct {
@@ -123,6 +121,7 @@ static void add_host(struct builder *b, const struct host *host)
 		snprintf(path, sizeof path, "/etc/%s", shared_etc[i]);
 		add(b, etc, path, path, NULL);
 	}
+	add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, "../usr/lib/os-release", "/etc/os-release", NULL);
 	/* One call makes all of it read-only. */
 	add(b, (struct mount_op){.kind = MOUNT_OP_SEAL}, NULL, "/", NULL);
 	add(b, (struct mount_op){.kind = MOUNT_OP_WRITABLE}, NULL, "/", NULL);
@@ -148,26 +147,35 @@ static void add_system(struct builder *b, const struct host *host, bool own_etc)
 		snprintf(path, sizeof path, "/etc/%s", shared_etc[i]);
 		add_move(b, path, MOUNT_OP_OPTIONAL);
 	}
+	if (own_etc)
+		add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, "../usr/lib/os-release", "/etc/os-release",
+		    NULL);
 	add_directory(b, "/var");
 	add_directory(b, "/run");
 	add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, "../tmp", "/var/tmp", NULL);
 	add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, "../run", "/var/run", NULL);
 }
 
-static void add_proc(struct builder *b)
+/* One operation for each name below /proc; what this kernel does not have is passed over. */
+static void add_proc_each(struct builder *b, enum mount_op_kind kind, const char *const *names, size_t n)
 {
 	char path[64];
 
+	for (size_t i = 0; i < n; i++) {
+		snprintf(path, sizeof path, "/proc/%s", names[i]);
+		add(b, (struct mount_op){.kind = (uint8_t)kind, .flags = MOUNT_OP_OPTIONAL}, NULL, path, NULL);
+	}
+}
+
+static void add_proc(struct builder *b)
+{
 	add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC}, "proc", "/proc", NULL);
-	for (size_t i = 0; i < sizeof masked_proc / sizeof masked_proc[0]; i++) {
-		snprintf(path, sizeof path, "/proc/%s", masked_proc[i]);
-		add(b, (struct mount_op){.kind = MOUNT_OP_MASK, .flags = MOUNT_OP_OPTIONAL}, NULL, path, NULL);
-	}
-	for (size_t i = 0; i < sizeof read_only_proc / sizeof read_only_proc[0]; i++) {
-		snprintf(path, sizeof path, "/proc/%s", read_only_proc[i]);
-		add(b, (struct mount_op){.kind = MOUNT_OP_REBIND_READ_ONLY, .flags = MOUNT_OP_OPTIONAL}, NULL,
-		    path, NULL);
-	}
+	add_proc_each(b, MOUNT_OP_MASK_FILE, masked_proc_files,
+		      sizeof masked_proc_files / sizeof masked_proc_files[0]);
+	add_proc_each(b, MOUNT_OP_MASK_FOLDER, masked_proc_folders,
+		      sizeof masked_proc_folders / sizeof masked_proc_folders[0]);
+	add_proc_each(b, MOUNT_OP_REBIND_READ_ONLY, read_only_proc,
+		      sizeof read_only_proc / sizeof read_only_proc[0]);
 }
 
 static void add_device_nodes(struct builder *b)
@@ -321,7 +329,8 @@ const char *mount_op_name(enum mount_op_kind kind)
 		[MOUNT_OP_BIND] = "bind",
 		[MOUNT_OP_FILESYSTEM] = "filesystem",
 		[MOUNT_OP_MOVE] = "move",
-		[MOUNT_OP_MASK] = "mask",
+		[MOUNT_OP_MASK_FILE] = "mask-file",
+		[MOUNT_OP_MASK_FOLDER] = "mask-folder",
 		[MOUNT_OP_READ_ONLY] = "read-only",
 		[MOUNT_OP_WRITABLE] = "writable",
 		[MOUNT_OP_SEAL] = "seal",

@@ -18,10 +18,11 @@ enum mount_op_kind {
 	MOUNT_OP_BIND,       /* clone of the host's source at target, made there when missing */
 	MOUNT_OP_FILESYSTEM, /* a new file system of type source at target, with options */
 	MOUNT_OP_MOVE,      /* what is mounted at target in the shared root, to the same place in the own one */
-	MOUNT_OP_MASK,      /* an empty, read-only thing of the same kind over target */
-	MOUNT_OP_READ_ONLY, /* what is mounted at target so far, read-only, and nothing below it */
-	MOUNT_OP_WRITABLE,  /* the same, writable again */
-	MOUNT_OP_SEAL,      /* everything mounted so far: read-only, nosuid, nodev */
+	MOUNT_OP_MASK_FILE, /* the null device over target */
+	MOUNT_OP_MASK_FOLDER,      /* an empty, read-only folder over target */
+	MOUNT_OP_READ_ONLY,        /* what is mounted at target so far, read-only, and nothing below it */
+	MOUNT_OP_WRITABLE,         /* the same, writable again */
+	MOUNT_OP_SEAL,             /* everything mounted so far: read-only, nosuid, nodev */
 	MOUNT_OP_REBIND_READ_ONLY, /* target bound over itself, read-only */
 };
 

@@ -44,18 +44,32 @@ static int add(struct limits *limits, unsigned controller, const char *directive
 	return 0;
 }
 
+/* The least quota and the longest period that the kernel takes in cpu.max, else EINVAL (kernel/sched/core.c:
+ * min_cfs_quota_period, max_cfs_quota_period). */
+#define CPU_QUOTA_MIN_US  1000ULL
+#define CPU_PERIOD_MAX_US 1000000ULL
+
 static int add_cpu_max(struct limits *limits, struct launch_plan *plan)
 {
-	uint64_t quota = plan->spec->cpu_quota_us, period = plan->spec->cpu_quota_period_us;
+	uint64_t quota = plan->spec->cpu_quota_us, period = plan->spec->cpu_quota_period_us, us;
 	char *value;
 
 	if (quota == SPEC_UNSET)
 		return 0;
-	if (quota == SPEC_INFINITY)
+	if (quota == SPEC_INFINITY) {
 		value = arena_printf(&plan->arena, "max %llu", (unsigned long long)period);
-	else
-		value = arena_printf(&plan->arena, "%llu %llu", (unsigned long long)(quota * period / 1000000),
+	} else {
+		/* A share too small for its period gets a longer one, and at the end the least that there is.
+		 */
+		if (quota > 0 && quota * period / 1000000 < CPU_QUOTA_MIN_US)
+			period = (CPU_QUOTA_MIN_US * 1000000 + quota - 1) / quota;
+		if (period > CPU_PERIOD_MAX_US)
+			period = CPU_PERIOD_MAX_US;
+		us = quota * period / 1000000;
+		value = arena_printf(&plan->arena, "%llu %llu",
+				     (unsigned long long)(us > CPU_QUOTA_MIN_US ? us : CPU_QUOTA_MIN_US),
 				     (unsigned long long)period);
+	}
 	return add(limits, CONTROLLER_CPU, "CPUQuota", "cpu.max", value);
 }
 
