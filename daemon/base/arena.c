@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Small first chunks: a typical cold site's spec fits into two, and thousands of them are kept. */
-#define CHUNK_BYTES 496
+/* Small: what a typical site's plan has for itself fits into one, and thousands of them are kept. */
+#define CHUNK_BYTES 272
 
 struct arena_chunk {
 	struct arena_chunk *next;
