@@ -7,7 +7,20 @@
 
 #include <sys/capability.h>
 
+#include "cleanup.h"
 #include "plan.h"
+#include "str.h"
+
+/* One line of a text that may hold any byte: escaped, or it could pretend to be more lines. */
+static void dump_text(const char *label, const char *text, FILE *out)
+{
+	size_t size = strlen(text) * strlen("\\xNN") + 1;
+	autofree char *escaped = malloc(size);
+
+	if (escaped)
+		str_escape(text, escaped, size);
+	fprintf(out, "%s: %s\n", label, escaped ? escaped : "(out of memory)");
+}
 
 static void dump_mounts(const struct mount_list *list, const char *label, FILE *out)
 {
@@ -96,9 +109,9 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 		spec->working_directory_optional ? "-" : "",
 		spec->working_directory ? spec->working_directory : "/");
 	for (const char *const *env = plan->envp; *env; env++)
-		fprintf(out, "environment: %s\n", *env);
+		dump_text("environment", *env, out);
 	for (const char *const *file = spec->environment_files; file && *file; file++)
-		fprintf(out, "environment-file: %s\n", *file);
+		dump_text("environment-file", *file, out);
 	for (const char *const *arg = spec->exec_start; *arg; arg++)
-		fprintf(out, "%s: %s\n", arg == spec->exec_start ? "execute" : "argument", *arg);
+		dump_text(arg == spec->exec_start ? "execute" : "argument", *arg, out);
 }

@@ -114,6 +114,15 @@ static int resolve_group(const char *group, gid_t *ret)
 	return 0;
 }
 
+static int refuse_account(struct diag *diag, int error, const char *file, const char *key, const char *name)
+{
+	if (error != -ENOENT)
+		return diag_set(diag, error, file, 0, "%s=%s: cannot be looked up: %s", key, name,
+				strerror(-error));
+	return diag_set(diag, -EINVAL, file, 0, "%s=%s: no such %s on this host: create it, or name another",
+			key, name, *key == 'U' ? "user" : "group");
+}
+
 static int plan_identity(struct planner *planner, struct launch_plan *plan, struct account **ret_account,
 			 struct diag *diag)
 {
@@ -123,15 +132,12 @@ static int plan_identity(struct planner *planner, struct launch_plan *plan, stru
 	int r = account_find(planner, user, ret_account);
 
 	if (r < 0)
-		return diag_set(diag, r == -ENOENT ? -EINVAL : r, file, 0,
-				"User=%s: no such user on this host: create it, or name another", user);
+		return refuse_account(diag, r, file, "User", user);
 	plan->uid = (*ret_account)->uid;
 	plan->gid = (*ret_account)->gid;
 	r = spec->group ? resolve_group(spec->group, &plan->gid) : 0;
 	if (r < 0)
-		return diag_set(diag, r == -ENOENT ? -EINVAL : r, file, 0,
-				"Group=%s: no such group on this host: create it, or name another",
-				spec->group);
+		return refuse_account(diag, r, file, "Group", spec->group);
 	plan->bounding = spec->capabilities;
 	plan->ambient = spec->ambient_capabilities;
 	return 0;
