@@ -9,16 +9,21 @@
 
 #include "cleanup.h"
 
+#define BLANKS " \t\r"
+
 /* Assignments found so far; strings point into texts or into base. */
 struct list {
 	char **items;
 	size_t n, size;
+	size_t assigned; /* repeated ones too: each is looked for among all */
 };
 
 static int list_set(struct list *list, char *assignment)
 {
 	size_t name = strcspn(assignment, "=") + 1;
 
+	if (list->assigned++ == ENVFILE_ASSIGNMENTS_MAX)
+		return -E2BIG;
 	for (size_t i = 0; i < list->n; i++)
 		if (strncmp(list->items[i], assignment, name) == 0) {
 			list->items[i] = assignment;
@@ -47,46 +52,68 @@ static bool valid_name(const char *name, size_t length)
 	return true;
 }
 
-/* Takes quotes off in place: '...' as it stands, "..." with \ before ", \, ` and $. -EINVAL when unclosed. */
-static int unquote(char *value)
+/* Reads a value in place, as systemd does: first quoted pieces, '...' as it stands and "..." with a backslash
+ * before ", \, ` and $, either over several lines; then plain text to the end of the line, where a backslash
+ * keeps the next byte or joins the next line. *at is moved behind the line. -EINVAL when a quote is not closed.
+ */
+static int parse_value(char **at, char *out)
 {
-	char *out = value, quote = *value;
+	char *in = *at, *keep;
 
-	if (quote != '"' && quote != '\'')
-		return 0;
-	for (char *in = value + 1; *in; in++) {
-		if (*in == quote) {
-			*out = '\0';
-			return in[1] ? -EINVAL : 0;
+	for (;;) {
+		char quote;
+
+		in += strspn(in, BLANKS);
+		quote = *in;
+		if (quote != '"' && quote != '\'')
+			break;
+		for (in++; *in != quote; in++) {
+			if (quote == '"' && *in == '\\' && in[1] == '\n') {
+				in++;
+				continue;
+			}
+			if (quote == '"' && *in == '\\' && in[1] && strchr("\"\\`$", in[1]))
+				in++;
+			if (!*in)
+				return -EINVAL;
+			*out++ = *in;
 		}
-		if (quote == '"' && *in == '\\' && in[1] && strchr("\"\\`$", in[1]))
-			in++;
-		*out++ = *in;
+		in++;
 	}
-	return -EINVAL;
+	for (keep = out; *in && *in != '\n'; in++) {
+		bool escaped = *in == '\\';
+
+		in += escaped;
+		if (!*in)
+			break;
+		if (escaped && *in == '\n')
+			continue;
+		*out++ = *in;
+		if (escaped || !strchr(BLANKS, *in))
+			keep = out; /* blanks at the end are not kept */
+	}
+	*at = in + (*in == '\n');
+	*keep = '\0';
+	return 0;
 }
 
 static int parse(char *text, struct list *list)
 {
-	char *line;
-
-	while ((line = strsep(&text, "\n"))) {
-		size_t end;
-		char *equals;
+	while (*(text += strspn(text, BLANKS "\n"))) {
+		char *name = text;
+		size_t length = strcspn(name, "=\n");
 		int r;
 
-		line += strspn(line, " \t");
-		end = strlen(line);
-		while (end > 0 && strchr(" \t\r", line[end - 1]))
-			line[--end] = '\0';
-		if (*line == '\0' || *line == '#' || *line == ';')
+		if (*name == '#' || *name == ';') {
+			text += strcspn(text, "\n");
 			continue;
-		equals = strchr(line, '=');
-		if (!equals || !valid_name(line, (size_t)(equals - line)))
+		}
+		if (name[length] != '=' || !valid_name(name, length))
 			return -EINVAL;
-		r = unquote(equals + 1);
+		text += length + 1;
+		r = parse_value(&text, name + length + 1);
 		if (r == 0)
-			r = list_set(list, line);
+			r = list_set(list, name);
 		if (r < 0)
 			return r;
 	}
