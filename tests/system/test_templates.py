@@ -187,16 +187,13 @@ def www(torpor):
     there need not be installed here. The harness has a template "static" of its own."""
     for path in TEMPLATES.glob("*.template"):
         shutil.copy(path, torpor.etc / "templates")
-    for template in ("php", "static"):
-        conf = next(TEMPLATES.glob(f"{template}*.conf"))
+    for template, conf in {"php": "php-fpm.conf", "static": "static.conf", "node": "node-stop.js",
+                           "gunicorn": "none"}.items():
         torpor.write(torpor.etc / "templates" / f"{template}.template.d" / "not-installed.conf",
                      "[Container]\n"
                      f"BindReadOnlyPaths={TEMPLATES}:/torpor\n"
-                     f"Environment=TORPOR_CONF=/torpor/{conf.name}\n"
+                     f"Environment=TORPOR_CONF=/torpor/{conf}\n"
                      "StandardOutput=inherit\n")
-    for template in ("gunicorn", "node"):
-        torpor.write(torpor.etc / "templates" / f"{template}.template.d" / "output.conf",
-                     "[Container]\nStandardOutput=inherit\n")
     return torpor.directory / "www"
 
 
@@ -384,6 +381,18 @@ def test_gunicorn_options(torpor, www):
     torpor.start()
     assert kind.check(kind.get(address, "shop.example.com")) == 1
     wait_until(lambda: len(torpor.processes("shop.example.com")) == 4, "three workers")
+
+
+def test_node_without_a_handler_is_stopped_at_once(torpor, www):
+    """Node.js by itself cannot be ended by SIGTERM as the first process of a container."""
+    kind = Node()
+    kind.files = {"server.js": NODE_APP.replace("process.on('SIGTERM'", "process.on('SIGUSR2'")}
+    address = add_site(torpor, www, kind)
+    torpor.start()
+    assert kind.check(kind.get(address, "shop.example.com")) == 1
+    torpor.wait_state("shop.example.com", "awake")
+    assert torpor.call("Stop", site="shop.example.com")["took_us"] < 5_000_000
+    assert "did not stop within" not in torpor.log()
 
 
 @kinds
