@@ -23,7 +23,7 @@
 struct claim {
 	UT_hash_handle hh;
 	struct address address; /* the key */
-	char *file;
+	char *file, *site;      /* owned */
 };
 
 struct verify {
@@ -35,18 +35,27 @@ struct verify {
 	unsigned checked, failed;
 };
 
+/* Names and messages may hold any byte; JSON holds characters. */
+static json_t *json_text(const char *text)
+{
+	json_t *json = json_string(text);
+	char escaped[2100];
+
+	if (json)
+		return json;
+	str_escape(text, escaped, sizeof escaped);
+	return json_string(escaped);
+}
+
 static void report(struct verify *verify, const struct diag *diag)
 {
 	char text[1100];
 
 	verify->failed++;
 	if (verify->errors) {
-		json_t *message = json_string(diag->message);
-
-		diag_format(diag, text, sizeof text);
 		json_array_append_new(verify->errors,
-				      json_pack("{s:s, s:i, s:o}", "file", diag->file, "line", (int)diag->line,
-						"message", message ? message : json_string(text)));
+				      json_pack("{s:o, s:i, s:o}", "file", json_text(diag->file), "line",
+						(int)diag->line, "message", json_text(diag->message)));
 	} else {
 		fprintf(stderr, "%s\n", diag_format(diag, text, sizeof text));
 	}
@@ -64,22 +73,35 @@ static void warn(const struct verify *verify, const char *file, unsigned line, c
 	fprintf(stderr, "%s\n", diag_format(&diag, text, sizeof text));
 }
 
+static void claim_free(struct claim *claim)
+{
+	if (!claim)
+		return;
+	free(claim->file);
+	free(claim->site);
+	free(claim);
+}
+
+/* A disabled site claims nothing, and a site that is met again (in another lookup folder) nothing of its own.
+ */
 static int claim_listeners(struct verify *verify, const struct site_spec *spec, const char *path,
 			   struct diag *diag)
 {
 	char text[ADDRESS_TEXT_BYTES];
 
-	for (unsigned i = 0; i < spec->n_listeners; i++) {
+	for (unsigned i = 0; spec->enabled && i < spec->n_listeners; i++) {
 		const struct address *address = &spec->listeners[i].address;
 		struct claim *claim;
 
 		HASH_FIND(hh, verify->claims, address, sizeof *address, claim);
+		if (claim && str_equal(claim->site, spec->name))
+			continue;
 		if (claim)
 			return diag_set(diag, -EADDRINUSE, path, 0, "listener %s is already claimed by %s",
 					address_format(address, text), claim->file);
 		claim = calloc(1, sizeof *claim);
-		if (!claim || !(claim->file = strdup(path))) {
-			free(claim);
+		if (!claim || !(claim->file = strdup(path)) || !(claim->site = strdup(spec->name))) {
+			claim_free(claim);
 			return diag_set(diag, -ENOMEM, path, 0, "out of memory");
 		}
 		claim->address = *address;
@@ -213,8 +235,7 @@ int verify_files(const struct lookup *lookup, char **paths, bool json)
 	HASH_ITER(hh, verify.claims, claim, next)
 	{
 		HASH_DEL(verify.claims, claim);
-		free(claim->file);
-		free(claim);
+		claim_free(claim);
 	}
 	planner_finish(&verify.planner);
 	return verify.failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
