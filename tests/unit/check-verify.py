@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Tests torpord --verify from outside: what it says of files, folders and names, and its exit codes.
+
+    check-verify.py TORPORD"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+GOOD = "[Socket]\nListenStream=@{0}\n[Container]\nExecStart=/bin/true\n"
+
+
+class Verify(unittest.TestCase):
+    torpord = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="torpor-test-")
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        for name in ("etc", "run", "lib"):
+            (self.root / name / "sites").mkdir(parents=True)
+            (self.root / name / "templates").mkdir()
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+    def run_verify(self, *arguments):
+        folders = [f"--{name}={self.root / name}" for name in ("etc", "run", "lib")]
+        return subprocess.run([self.torpord, *folders, "--verify", *arguments], capture_output=True, check=False)
+
+    def verify(self, *arguments, errors=()):
+        """The errors, in their order, as people read them, and as JSON."""
+        done = self.run_verify(*arguments)
+        lines = [line for line in done.stderr.decode().splitlines() if ": warning: " not in line]
+        self.assertEqual(len(lines), len(errors), done.stderr)
+        for line, expected in zip(lines, errors):
+            self.assertIn(expected, line)
+        self.assertEqual(done.returncode, 1 if errors else 0)
+        self.assertEqual(done.stdout.endswith(b" units checked, no error\n"), not errors)
+        done_json = self.run_verify("--json", *arguments)
+        listed = json.loads(done_json.stdout)
+        self.assertEqual(done_json.returncode, done.returncode)
+        self.assertEqual(len(listed), len(errors), listed)
+        for error in listed:
+            self.assertEqual(set(error), {"file", "line", "message"})
+        return done, listed
+
+    def test_good_site(self):
+        done, _ = self.verify(self.write("a.site", GOOD.format("a")))
+        self.assertEqual(done.stdout, b"1 units checked, no error\n")
+        self.assertEqual(done.stderr, b"")
+
+    def test_error_has_file_and_line(self):
+        path = self.write("a.site", "[Socket]\nListenStraem=80\n[Container]\nExecStart=/x\n")
+        _, listed = self.verify(path, errors=[f"{path}:2: "])
+        self.assertEqual((listed[0]["file"], listed[0]["line"]), (path, 2))
+        self.assertIn("ListenStraem", listed[0]["message"])
+
+    def test_all_errors_of_all_files(self):
+        paths = [self.write(f"{name}.site", text) for name, text in
+                 (("a", "[Nosuch]\nA=1\n"), ("b", GOOD.format("b")), ("c", GOOD.format("c") + "User=torpor-nosuch\n"))]
+        self.verify(*paths, errors=[f"{paths[0]}:2: ", "User=torpor-nosuch: no such user"])
+
+    def test_template_of_lookup_folders(self):
+        self.write("lib/templates/base.template", "[Container]\nExecStart=/bin/true\nNosuch=1\n")
+        path = self.write("a.site", "[Site]\nTemplate=base\n[Socket]\nListenStream=@a\n")
+        self.verify(path, errors=[f"{self.root}/lib/templates/base.template:3: "])
+        self.verify(str(self.root / "lib/templates/base.template"), errors=["base.template:3: "])
+        self.write("lib/templates/base.template", "[Container]\nExecStart=/bin/true\n")
+        self.verify(path)
+        self.write("lib/templates/base.template", "")
+        self.verify(path, errors=["base"])
+
+    def test_drop_ins(self):
+        path = self.write("a.site", GOOD.format("a"))
+        drop_in = self.write("a.site.d/x.conf", "[Container]\nNosuch=1\n")
+        self.verify(path, errors=[f"{drop_in}:2: "])
+        self.verify(drop_in, errors=[f"{drop_in}:2: "])
+        # Half a unit is enough for one.
+        self.write("a.site.d/x.conf", "[Container]\nUMask=0077\n")
+        self.verify(path, drop_in)
+
+    def test_folder(self):
+        self.write("sites/b.site", GOOD.format("b") + "Nosuch=1\n")
+        self.write("sites/a.site", GOOD.format("a") + "Nosuch=1\n")
+        self.write("sites/notes.txt", "not a unit")
+        self.write("sites/.hidden.site", "not a unit")
+        self.write("templates/t.template", "[Nosuch]\nA=1\n")
+        self.write("sites/a.site.d/x.conf", "[Container]\nUMask=0077\n")
+        self.verify(f"{self.root}/sites", f"{self.root}/templates",
+                    errors=["a.site:5: ", "b.site:5: ", "t.template:2: "])
+
+    def test_folder_that_contains_itself(self):
+        self.write("sites/a.site", GOOD.format("a"))
+        os.symlink(".", self.root / "sites" / "loop")
+        self.assertEqual(self.run_verify(f"{self.root}/sites").returncode, 0)
+
+    def test_listener_claimed_twice(self):
+        self.write("sites/a.site", GOOD.format("same"))
+        self.write("sites/b.site", GOOD.format("same"))
+        self.verify(f"{self.root}/sites", errors=["b.site: listener @same is already claimed by"])
+        # One address written in two ways.
+        self.write("sites/a.site", "[Socket]\nListenStream=127.0.0.1:80\n[Container]\nExecStart=/bin/true\n")
+        self.write("sites/b.site", "[Socket]\nListenStream=127.0.0.1:080\n[Container]\nExecStart=/bin/true\n")
+        done = self.run_verify(f"{self.root}/sites")
+        self.assertEqual(done.returncode, 1, done.stderr)
+
+    def test_disabled_site_claims_nothing(self):
+        self.write("sites/a.site", GOOD.format("same") + "[Site]\nEnabled=no\n")
+        self.write("sites/b.site", GOOD.format("same"))
+        self.verify(f"{self.root}/sites")
+        # Its file is checked all the same.
+        self.write("sites/a.site", GOOD.format("same") + "Nosuch=1\n[Site]\nEnabled=no\n")
+        self.verify(f"{self.root}/sites", errors=["a.site:5: "])
+
+    def test_one_site_in_two_folders(self):
+        """The same site twice, as where /etc overrides /usr/lib, is one claim."""
+        first = self.write("etc/sites/a.site", GOOD.format("same"))
+        self.write("lib/sites/a.site", GOOD.format("same"))
+        self.verify(f"{self.root}/etc/sites", f"{self.root}/lib/sites")
+        self.verify(first, first)
+
+    def test_names(self):
+        path = self.write("a.txt", GOOD.format("a"))
+        self.verify(path, errors=["expected the name of a unit"])
+        self.verify(str(self.root / "missing.site"), errors=["missing.site"])
+        self.verify(str(self.root / "missing"), errors=["missing: "])
+        self.verify(self.write("-a.site", GOOD.format("a")), errors=["-a.site"])
+
+    def test_unreadable_names(self):
+        """A name that is not UTF-8 is an error like others, in JSON too, and never raw on a terminal."""
+        path = os.fsencode(self.root) + b"/\xff\x1b[31m.site"
+        pathlib.Path(os.fsdecode(path)).write_text(GOOD.format("a"), encoding="ascii")
+        done, _ = self.verify(path, errors=["\\xff\\x1b[31m.site"])
+        self.assertNotIn(b"\x1b", done.stderr)
+        self.verify(os.fsencode(self.root) + b"/\xff", errors=["\\xff"])
+
+    def test_missing_program_is_a_warning(self):
+        for program in ("/nonexistent/program", "torpor-nosuch"):
+            path = self.write("a.site", f"[Socket]\nListenStream=@a\n[Container]\nExecStart={program}\n")
+            done, _ = self.verify(path)
+            self.assertIn(f"{path}:4: warning: {program}: ".encode(), done.stderr)
+
+    def test_usage(self):
+        self.assertEqual(self.run_verify().returncode, 2)
+        self.assertEqual(self.run_verify("--nosuch").returncode, 2)
+
+
+if __name__ == "__main__":
+    Verify.torpord = sys.argv.pop(1)
+    unittest.main()
