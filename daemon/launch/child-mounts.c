@@ -222,7 +222,15 @@ static int run_filesystem(struct child_context *c, const struct mount_op *op, co
 	return r;
 }
 
-/* What this kernel does not have is not made for it to be masked. */
+/* A mount that finds no place to go would be taken apart again, which waits for an RCU grace period: look
+ * first. */
+static int exists(const struct child_context *c, const char *path)
+{
+	struct statx stx;
+
+	return (int)RAWCALL(SYS_statx, c->root_fd, path + 1, 0, STATX_TYPE, &stx);
+}
+
 static int attach_over(const struct child_context *c, long fd, const char *path)
 {
 	int r = fd < 0 ? (int)fd
@@ -235,17 +243,21 @@ static int attach_over(const struct child_context *c, long fd, const char *path)
 /* The device inherits that /dev is read-only. */
 static int run_mask_file(const struct child_context *c, const char *path)
 {
-	return attach_over(
-		c, RAWCALL(SYS_open_tree, c->root_fd, "dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), path);
+	int r = exists(c, path);
+
+	return r < 0 ? r
+		     : attach_over(c,
+				   RAWCALL(SYS_open_tree, c->root_fd, "dev/null",
+					   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC),
+				   path);
 }
 
 static int run_mask_folder(const struct child_context *c, const char *path)
 {
 	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
-	struct statx stx;
-	long r = RAWCALL(SYS_statx, c->root_fd, path + 1, 0, STATX_TYPE, &stx);
+	int r = exists(c, path);
 
-	return r < 0 ? (int)r
+	return r < 0 ? r
 		     : attach_over(c, new_filesystem("tmpfs", "mode=0555,size=4k,nr_inodes=2", sealed), path);
 }
 
