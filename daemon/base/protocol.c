@@ -18,6 +18,8 @@ int protocol_buffer_append(struct protocol_buffer *buffer, const void *data, siz
 {
 	if (size > max_bytes || buffer->used > max_bytes - size)
 		return -EMSGSIZE;
+	if (size == 0)
+		return 0;
 	if (buffer->used + size > buffer->size) {
 		size_t want = (buffer->used + size) * 2;
 		char *grown = realloc(buffer->data, want);
