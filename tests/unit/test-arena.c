@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocations.h"
 #include "arena.h"
 
 static int setup(void **state)
@@ -19,10 +20,11 @@ static int setup(void **state)
 	return 0;
 }
 
+/* Nothing is left behind, by any test. */
 static int teardown(void **state)
 {
 	arena_finish(*state);
-	return 0;
+	return live == 0 ? 0 : -1;
 }
 
 static void test_empty(void **state)
@@ -102,7 +104,18 @@ static void test_out_of_memory(void **state)
 
 	assert_null(arena_alloc(arena, SIZE_MAX));
 	assert_null(arena_alloc(arena, SIZE_MAX - 8));
-	assert_null(arena_alloc(arena, PTRDIFF_MAX));
+	for (fail_at = 1; fail_at <= 4; fail_at++) {
+		calls = fail_at - 1;
+		assert_null(fail_at == 1   ? arena_alloc(arena, 10)
+			    : fail_at == 2 ? arena_strdup(arena, "text")
+			    : fail_at == 3 ? arena_strndup(arena, "text", 2)
+					   : arena_printf(arena, "%d", 1));
+	}
+	/* The text is there, the arena's block for it is not. */
+	calls = 0;
+	fail_at = 2;
+	assert_null(arena_printf(arena, "%d", 1));
+	fail_at = 0;
 	/* It goes on afterwards as if nothing had been asked. */
 	assert_int_equal(arena->used_bytes, 0);
 	assert_string_equal(arena_strdup(arena, "x"), "x");

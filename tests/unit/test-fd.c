@@ -120,7 +120,6 @@ static void test_read_file_refuses(void **state)
 {
 	struct scratch *scratch = *state;
 	autoclose int dir_fd = open(scratch->root, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	autoclose int socket_fd = -EBADF;
 
 	scratch_write(scratch, "etc/file", "12345678");
 	assert_read(dir_fd, "etc/file", 8, 0);
