@@ -7,14 +7,14 @@ from harness import BUILD, SANITIZED, TORPORD, Instance
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "timing: measures time; left out where sanitizers slow everything down")
+    config.addinivalue_line("markers", "timing: measures the daemon's own use of time; left out under sanitizers")
 
 
 def pytest_collection_modifyitems(items):
     if SANITIZED:
         for item in items:
             if "timing" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="times mean nothing under a sanitizer"))
+                item.add_marker(pytest.mark.skip(reason="a sanitizer takes time, and wakes up, itself"))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -24,6 +24,7 @@ TORPORD = BUILD / "daemon/core/torpord"
 TORPORCTL = BUILD / "daemon/ctl/torporctl"
 HELPERS = BUILD / "tests/helpers"
 SANITIZED = os.environ.get("TORPOR_SANITIZED") == "1"
+SUPPRESSIONS = pathlib.Path(__file__).with_name("tsan.supp")
 
 # The sites of the tests build on these. Nothing hibernates by itself unless a test says so.
 TEMPLATES = {
@@ -195,7 +196,7 @@ class Instance:
         environment["NOTIFY_SOCKET"] = str(notify_path)
         environment.setdefault("ASAN_OPTIONS", "exitcode=99:detect_leaks=1")
         environment.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
-        environment.setdefault("TSAN_OPTIONS", "exitcode=66")
+        environment.setdefault("TSAN_OPTIONS", f"exitcode=66:suppressions={SUPPRESSIONS}")
         environment.update(more or {})
         return environment
 
