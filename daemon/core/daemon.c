@@ -106,14 +106,13 @@ static void on_starved(uv_timer_t *timer)
 
 	HASH_ITER(hh, daemon->sites, site, next)
 	if (site->state == STATE_COLD)
-		site_watch(site);
+		site_watch(site, true);
 }
 
 void daemon_starved(struct daemon *daemon, struct site *site)
 {
 	log_error("site %s: out of memory for a start: trying again in %d ms", site->name, STARVED_MS);
-	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++)
-		listener_unwatch(site->listeners[i]);
+	site_watch(site, false);
 	if (!uv_is_active((uv_handle_t *)&daemon->starved))
 		uv_timer_start(&daemon->starved, on_starved, STARVED_MS, 0);
 }
@@ -302,6 +301,9 @@ void daemon_stop(struct daemon *daemon)
 		return;
 	daemon->stopping = true;
 	sd_notify(0, "STOPPING=1");
+	for (struct site *site = daemon->sites; site; site = site->hh.next)
+		if (site_rule(site->state)->watched)
+			site_watch(site, false);
 	for (run = daemon->runs; run; run = next) {
 		next = run->next;
 		site_dispatch(run->site, EVENT_STOP, "torpord stops");

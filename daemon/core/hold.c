@@ -98,7 +98,7 @@ static int take_one(struct hold *hold, uv_loop_t *loop, int pidfd, int number, u
 	struct sockaddr_storage peer;
 	socklen_t length = sizeof peer;
 	struct held_socket *socket;
-	int r;
+	int flags, r;
 
 	if (fd < 0)
 		return errno == EBADF ? 0 : -errno;
@@ -110,10 +110,14 @@ static int take_one(struct hold *hold, uv_loop_t *loop, int pidfd, int number, u
 	socket = calloc(1, sizeof *socket);
 	if (!socket)
 		return -ENOMEM;
+	/* uv_poll_init() makes it non-blocking, for the program too: the open file description is shared. */
+	flags = fcntl(fd, F_GETFL);
 	if (uv_poll_init(loop, &socket->poll, fd) < 0) {
 		free(socket);
 		return -ENOMEM;
 	}
+	if (flags >= 0)
+		(void)fcntl(fd, F_SETFL, flags);
 	hold->owed |= answer_owed(fd);
 	socket->fd = steal_fd(&fd);
 	socket->inode = inode;

@@ -94,9 +94,9 @@ static void watch_listeners(struct site *site, bool watch)
 	}
 }
 
-void site_watch(struct site *site)
+void site_watch(struct site *site, bool watch)
 {
-	watch_listeners(site, true);
+	watch_listeners(site, watch);
 }
 
 static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
@@ -149,7 +149,7 @@ static void set_state(struct site *site, enum site_state state, const char *by)
 	site->state = (uint8_t)state;
 	site->since_us = daemon_realtime_us();
 	if (from->watched != to->watched)
-		watch_listeners(site, to->watched);
+		watch_listeners(site, to->watched && !site->daemon->stopping);
 	set_timer(site);
 	log_debug("site %s: %s -> %s (%s)", site->name, from->name, to->name, by);
 	control_site_changed(site, from->name, by, took_us);
@@ -180,6 +180,15 @@ static void begin_start(struct site *site, const char *by)
 	}
 }
 
+/* The flag is of the open file description, which torpord and the program share. */
+static void set_nonblocking(int fd, bool wanted)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && !(flags & O_NONBLOCK) == wanted)
+		(void)fcntl(fd, F_SETFL, flags ^ O_NONBLOCK);
+}
+
 void site_launch(struct site *site)
 {
 	struct run *run = site->run;
@@ -192,8 +201,11 @@ void site_launch(struct site *site)
 		site_dispatch(site, EVENT_FAILED, "failed");
 		return;
 	}
-	for (unsigned i = 0; i < spec->n_listeners; i++)
+	/* torpord itself only polls them; what an earlier run of the program set is gone. */
+	for (unsigned i = 0; i < spec->n_listeners; i++) {
 		run->listener_fds[i] = site->listeners[i]->fd;
+		set_nonblocking(site->listeners[i]->fd, spec->non_blocking);
+	}
 	run->job = (struct launch_job){
 		.plan = plan_ref(run->plan), .id = site->id, .listener_fds = run->listener_fds};
 	run->job_in_flight = true;

@@ -87,8 +87,9 @@ void site_remove(struct site *site);
  * the table has no answer, and nothing was done. The site may be gone when this returns. */
 bool site_dispatch(struct site *site, enum site_event event, const char *by);
 
-/* Watches the listeners of a cold site (again). */
-void site_watch(struct site *site);
+/* Watches the listeners of a cold or frozen site, or leaves them alone: while there is no memory for a start,
+ * and while torpord stops. */
+void site_watch(struct site *site, bool watch);
 
 /* Frees a cold site at the end of the daemon. */
 void site_destroy(struct site *site);

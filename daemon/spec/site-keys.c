@@ -172,6 +172,9 @@ static const struct key keys[] = {
 	 .choices = handover_choices, .fallback = "listen-fds",
 	 .help = "How the program gets its listeners. listen-fds: from descriptor 3 on, by the protocol "
 		 "of sd_listen_fds(3). stdin: the one listener is descriptor 0."},
+	{CONTAINER("NonBlocking", type_bool, non_blocking), .argument = "BOOLEAN", .fallback = "no",
+	 .help = "Whether the listeners are handed over non-blocking. Programs that wait in accept(2) need no, "
+		 "those that expect an event loop's sockets need yes."},
 	{CONTAINER("NotifyAccess", type_choice, notify_access), .argument = "none|main|all",
 	 .choices = notify_choices, .fallback = "none",
 	 .help = "Whose messages of sd_notify(3) count: nobody's, the main process's, or those of all "

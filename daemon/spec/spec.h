@@ -90,6 +90,7 @@ struct site_spec {
 	const char *const *environment;       /* "NAME=value", later ones win, NULL-terminated */
 	const char *const *environment_files; /* with their "-" where optional, NULL-terminated */
 	bool private_network;                 /* default true */
+	bool non_blocking;                    /* NonBlocking=: listeners are handed over with O_NONBLOCK */
 	const struct limit_spec *limits;      /* [n_limits], one a resource */
 	unsigned n_limits;
 	uint64_t capabilities; /* CapabilityBoundingSet=, AmbientCapabilities=: bit n is CAP n; default 0 */

@@ -43,6 +43,7 @@ User=www-data
 ExecStart=/usr/sbin/nginx -e stderr -c /front/nginx.conf
 Environment="NGINX=3;"
 BindReadOnlyPaths={front}:/front %t/listen {www}:/srv/www /etc/nginx/fastcgi_params
+NonBlocking=yes
 KillSignal=SIGQUIT
 
 [Hibernate]
