@@ -210,6 +210,27 @@ def test_nothing_is_lost_around_a_stop(torpor, kind, rung):
     assert torpor.status("a")["wakes"] >= rounds / 2
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_nothing_is_lost_while_a_handler_is_installed(torpor, kind):
+    """The stop comes when the program has no handler for its signal yet, and takes its first connection in the
+    very next moment: to look at the one and then to kill would lose the other."""
+    address = torpor.address() if kind == "tcp" else str(torpor.run / "a.sock")
+    torpor.add_site("a", address, exec_start="/helpers/probe-server --sleep-start=5")
+    torpor.start()
+    rounds = 30 if SANITIZED else 300
+    client, chance = LoadClient(address, rounds), random.Random(4)
+    with torpor.connection() as connection:
+        for _ in range(rounds):
+            torpor.wait_state("a", "awake")
+            spin(0.004 + chance.uniform(0, 0.0015))
+            try:
+                connection.call("Stop", site="a")
+            except VarlinkError as error:
+                assert error.name == "NotPossible"
+        result = client.end()
+    assert result["failed"] == 0, result
+
+
 def test_nothing_is_lost_by_the_clock(quick):
     """Freezes and stops by themselves, with requests that come just when it is time."""
     address = quick.add_site("a", template="static", hibernate={"FreezeAfterSec": "50ms", "StopAfterSec": "100ms"})
