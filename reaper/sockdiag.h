@@ -37,10 +37,11 @@ int sockdiag_create(struct sockdiag **ret);
 /* NULL is fine. */
 void sockdiag_destroy(struct sockdiag *diag);
 
-/* Shows the sockets of a table: TCP those that are connected or were lately (not listeners, half-open ones), unix
- * and UDP all. 0: the visitor has seen every one. -EAGAIN: the table changed meanwhile in a way that may have
- * hidden some, another try is worth it. -ENOENT: this kernel has no such table (module udp_diag ... missing).
- * Any other -errno: nothing is known. What the visitor has seen before a failure is to be forgotten. */
+/* Shows the sockets of a table: TCP those that are connected or were lately (not listeners, half-open ones),
+ * unix and UDP all. 0: the visitor has seen every one. -EAGAIN: the table changed meanwhile in a way that may
+ * have hidden some, another try is worth it. -ENOENT: this kernel has no such table (module udp_diag ...
+ * missing). Any other -errno: nothing is known. What the visitor has seen before a failure is to be forgotten.
+ */
 int sockdiag_dump(struct sockdiag *diag, enum sockdiag_table table, sockdiag_visit visit, void *userdata);
 
 /* Reads what one recv(2) brought of an answer to the request sequence. 1: that was the end; 0: more comes;
