@@ -7,7 +7,7 @@ from harness import BUILD, SANITIZED, TORPORD, Instance
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "timing: measures the daemon's own use of time; left out under sanitizers")
+    config.addinivalue_line("markers", "timing: about the daemon's own use of time; not under sanitizers")
 
 
 def pytest_collection_modifyitems(items):

@@ -10,9 +10,10 @@ import cgroups
 from harness import http_get, wait_until
 
 SYSCALLS = {"ptrace": 101, "bpf": 321, "keyctl": 250, "add_key": 248, "perf_event_open": 298,
-            "io_uring_setup": 425, "userfaultfd": 323, "mount": 165, "umount2": 166, "unshare": 272, "setns": 308,
-            "pivot_root": 155, "kexec_load": 246, "init_module": 175, "open_by_handle_at": 304,
-            "reboot": 169, "swapon": 167, "process_vm_readv": 310, "fsopen": 430, "move_mount": 429, "clone3": 435}
+            "io_uring_setup": 425, "userfaultfd": 323, "mount": 165, "umount2": 166, "unshare": 272,
+            "setns": 308, "pivot_root": 155, "kexec_load": 246, "init_module": 175, "open_by_handle_at": 304,
+            "reboot": 169, "swapon": 167, "process_vm_readv": 310, "fsopen": 430,
+            "move_mount": 429, "clone3": 435}
 CLONE_NEWUSER = 0x10000000
 
 
@@ -132,7 +133,7 @@ def test_socket_families(probe):
 
 def test_user_and_groups(probe):
     fields = http_get(probe(), "/ids").fields
-    assert (fields["uid"], fields["euid"], fields["gid"], fields["egid"]) == ("65534", "65534", "65534", "65534")
+    assert {fields[name] for name in ("uid", "euid", "gid", "egid")} == {"65534"}
     assert fields["groups"] in ("", "65534")
 
 

@@ -312,7 +312,8 @@ def test_hidden_files_are_no_units(torpor, name):
     assert http_get(good).status == 200
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a/b", "../sites/a", "", "/etc/passwd", "a\0b", "a\x1b[31m"], ids=ascii)
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "../sites/a", "", "/etc/passwd", "a\0b", "a\x1b[31m"],
+                         ids=ascii)
 def test_bad_names_on_the_control_socket(torpor, name):
     torpor.add_site("a")
     torpor.start()

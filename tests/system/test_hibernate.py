@@ -233,7 +233,8 @@ def test_nothing_is_lost_while_a_handler_is_installed(torpor, kind):
 
 def test_nothing_is_lost_by_the_clock(quick):
     """Freezes and stops by themselves, with requests that come just when it is time."""
-    address = quick.add_site("a", template="static", hibernate={"FreezeAfterSec": "50ms", "StopAfterSec": "100ms"})
+    address = quick.add_site("a", template="static",
+                             hibernate={"FreezeAfterSec": "50ms", "StopAfterSec": "100ms"})
     quick.start()
     chance = random.Random(3)
     for _ in range(20 if SANITIZED else 60):
@@ -314,7 +315,8 @@ def test_frozen_site_that_is_killed_is_cold(torpor):
 
 
 def test_keep_warm_never_gets_cold(quick):
-    address = quick.add_site("a", hibernate={"FreezeAfterSec": "100ms", "StopAfterSec": "200ms", "Keep": "warm"})
+    address = quick.add_site("a", hibernate={"FreezeAfterSec": "100ms", "StopAfterSec": "200ms",
+                                             "Keep": "warm"})
     other = quick.add_site("b", hibernate={"FreezeAfterSec": "100ms", "StopAfterSec": "200ms"})
     quick.start()
     with quick.events() as events:
