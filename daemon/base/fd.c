@@ -56,8 +56,8 @@ int fd_read_file(int dir_fd, const char *path, size_t max_bytes, char **ret, siz
 		return -EINVAL;
 	if ((size_t)st.st_size > max_bytes)
 		return -E2BIG;
-	/* The file may grow while it is read: one byte more than allowed tells. */
-	buf = malloc(max_bytes < (size_t)st.st_size + 1 ? max_bytes + 2 : (size_t)st.st_size + 2);
+	/* The file may grow while it is read: one byte more than it had tells. */
+	buf = malloc((size_t)st.st_size + 2);
 	if (!buf)
 		return -ENOMEM;
 	n = read_full(fd, buf, (size_t)st.st_size + 1);
