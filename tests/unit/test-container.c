@@ -176,6 +176,7 @@ static void test_descriptors(void **state)
 {
 	struct fixture *fixture = *state;
 	struct cgroup_events events;
+	struct container opened;
 
 	start(fixture, run_ordinary);
 	assert_true(fcntl(fixture->container.pidfd, F_GETFD) & FD_CLOEXEC);
@@ -186,6 +187,11 @@ static void test_descriptors(void **state)
 	assert_alive(fixture);
 	assert_int_equal(container_kill(&fixture->container), 0);
 	assert_ended(fixture, CLD_KILLED, SIGKILL);
+	opened = fixture->container;
+	container_finish(&fixture->container);
+	assert_int_equal(fcntl(opened.pidfd, F_GETFD), -1);
+	assert_int_equal(fcntl(opened.cgroup_fd, F_GETFD), -1);
+	assert_int_equal(fcntl(opened.events_fd, F_GETFD), -1);
 }
 
 /* Finishing lets go of it; the process is nobody's business then. */

@@ -116,9 +116,9 @@ static void test_escapes(void **state)
 static void test_bad_lines(void **state)
 {
 	static const char *const bad[] = {
-		"A",        "A\nB=1",     "=1",         "1A=1",    "A B=1",     "A-B=1",
-		"A.B=1",    "export A=1", "\xc3\xa9=1", "A='",     "A=\"",      "A='\nB=1\n",
-		"A=\"\\\"", "A=\"a\\",    "A=1\n'B'=2", "\\\nA=1", "[Section]", "A =1",
+		"A",       "A\nB=1",     "=1",         "0A=1",      "9A=1", "A B=1",      "A-B=1",
+		"A.B=1",   "export A=1", "\xc3\xa9=1", "A='",       "A=\"", "A='\nB=1\n", "A=\"\\\"",
+		"A=\"a\\", "A=1\n'B'=2", "\\\nA=1",    "[Section]", "A =1",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

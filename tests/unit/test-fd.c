@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -200,12 +201,19 @@ static void test_write_attribute(void **state)
 	assert_int_equal(fd_write_attribute(AT_FDCWD, "/dev/full", "1"), -ENOSPC);
 }
 
-/* More than a pipe holds, to a reader that takes small bites: write(2) comes back short or late. */
+static void on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* More than a pipe holds, to a reader that takes small bites and signals all the while: write(2) comes back
+ * with a part written, or with EINTR. */
 static void test_write_all(void **state)
 {
 	enum { SIZE = 1 << 20 };
 	autofree char *data = malloc(SIZE);
 	autoclose int read_fd = -EBADF;
+	struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART */
 	int fds[2], status;
 	pid_t reader;
 
@@ -213,6 +221,7 @@ static void test_write_all(void **state)
 	for (size_t i = 0; i < SIZE; i++)
 		data[i] = (char)(i * 31 >> 3);
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 	reader = fork();
 	assert_true(reader >= 0);
 	if (reader == 0) {
@@ -225,13 +234,16 @@ static void test_write_all(void **state)
 			if (at + (size_t)n > SIZE || memcmp(chunk, data + at, (size_t)n) != 0)
 				_exit(1);
 			at += (size_t)n;
+			kill(getppid(), SIGUSR1);
 		}
 		_exit(at == SIZE ? 0 : 2);
 	}
 	read_fd = fds[0];
 	assert_int_equal(fd_write_all(fds[1], data, SIZE), 0);
 	close(fds[1]);
-	assert_int_equal(waitpid(reader, &status, 0), reader);
+	while (waitpid(reader, &status, 0) < 0)
+		assert_int_equal(errno, EINTR);
+	signal(SIGUSR1, SIG_DFL);
 	assert_int_equal(status, 0);
 	assert_int_equal(fd_write_all(-EBADF, data, 1), -EBADF);
 	assert_int_equal(fd_write_all(-EBADF, data, 0), 0);

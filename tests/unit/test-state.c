@@ -181,6 +181,36 @@ static void test_settled(void **state)
 			 s == STATE_COLD || s == STATE_AWAKE || s == STATE_FROZEN || s == STATE_FAILED);
 }
 
+/* A start can be over, and READY=1 come, whenever there is a container: only a starting site becomes awake by
+ * it. */
+static void test_ready(void **state)
+{
+	(void)state;
+	FOR_EACH_STATE(s)
+	{
+		enum site_state to = s == STATE_STARTING       ? STATE_AWAKE
+				     : site_rule(s)->container ? s
+							       : STATE_ILLEGAL;
+
+		assert_cell(site_next(s, EVENT_READY) == to, s, EVENT_READY);
+	}
+}
+
+/* Who starts, runs or is stopped in the middle of a start can be to blame; who sleeps cannot. */
+static void test_failed(void **state)
+{
+	(void)state;
+	FOR_EACH_STATE(s)
+	{
+		bool can = s == STATE_STARTING || s == STATE_AWAKE || s == STATE_STOPPING;
+
+		assert_cell(site_next(s, EVENT_FAILED) == (can ? STATE_FAILED : STATE_ILLEGAL), s,
+			    EVENT_FAILED);
+	}
+	/* It heals by itself: the back-off ends in a cold site that is watched again. */
+	assert_int_equal(site_next(STATE_FAILED, EVENT_TIMEOUT), STATE_COLD);
+}
+
 static void test_freezing(void **state)
 {
 	(void)state;
@@ -238,11 +268,10 @@ static void test_print(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),      cmocka_unit_test(test_cells),
-		cmocka_unit_test(test_paths),      cmocka_unit_test(test_watched),
-		cmocka_unit_test(test_containers), cmocka_unit_test(test_wake),
-		cmocka_unit_test(test_timers),     cmocka_unit_test(test_settled),
-		cmocka_unit_test(test_freezing),   cmocka_unit_test(test_print),
+		cmocka_unit_test(test_names),   cmocka_unit_test(test_cells),      cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_watched), cmocka_unit_test(test_containers), cmocka_unit_test(test_wake),
+		cmocka_unit_test(test_timers),  cmocka_unit_test(test_settled),    cmocka_unit_test(test_ready),
+		cmocka_unit_test(test_failed),  cmocka_unit_test(test_freezing),   cmocka_unit_test(test_print),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
