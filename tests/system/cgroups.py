@@ -64,3 +64,11 @@ def destroy(path):
     wait_empty(path)
     for directory, _, _ in os.walk(path, topdown=False):
         os.rmdir(directory)
+
+
+def remove_stale(prefix):
+    """Ends what test runs that were killed have left: PREFIX-PID-N of a pid that is gone."""
+    for path in root().glob(f"{prefix}-*-*"):
+        pid = path.name.split("-")[-2]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            destroy(path)

@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+import cgroups
 from harness import BUILD, SANITIZED, TORPORD, Instance
 
 
@@ -15,6 +16,11 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "timing" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="a sanitizer takes time, and wakes up, itself"))
+
+
+def pytest_sessionstart():
+    if os.geteuid() == 0:
+        cgroups.remove_stale("torpor-test")
 
 
 @pytest.hookimpl(hookwrapper=True)
