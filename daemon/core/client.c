@@ -116,7 +116,7 @@ static void run_request(struct client *client, json_t *request)
 
 void client_run(struct client *client)
 {
-	while (!client->closing && client->wait == WAIT_NONE) {
+	while (!client->closing && !client->resume && client->wait == WAIT_NONE) {
 		json_t *request;
 		int r = protocol_buffer_next(&client->in, &request);
 

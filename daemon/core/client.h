@@ -33,6 +33,7 @@ struct client {
 	struct protocol_buffer in;
 	bool may_change; /* root */
 	bool closing;
+	bool resume;       /* answered while a site was changing its state: to go on when that is over */
 	bool more, oneway; /* of the request being answered */
 
 	enum client_wait wait;
@@ -62,6 +63,9 @@ void client_run(struct client *client);
 struct daemon *control_daemon(struct control *control);
 void control_client_active(struct control *control, struct client *client);
 void control_client_gone(struct control *control, struct client *client);
+
+/* Goes on with the client's next request in the next turn of the loop: not inside a change of state. */
+void control_client_resume(struct control *control, struct client *client);
 
 /* Carries one request out (methods.c). */
 void method_call(struct client *client, const char *method, json_t *parameters);

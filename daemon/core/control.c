@@ -19,6 +19,7 @@
 struct control {
 	struct daemon *daemon;
 	uv_pipe_t pipe;
+	uv_timer_t resume;
 	struct sockaddr_un address;
 	struct client *clients;
 	unsigned n_clients;
@@ -39,6 +40,27 @@ void control_client_gone(struct control *control, struct client *client)
 {
 	DL_DELETE(control->clients, client);
 	control->n_clients--;
+}
+
+static void on_resume(uv_timer_t *timer)
+{
+	struct control *control = timer->data;
+	struct client *client, *next;
+
+	DL_FOREACH_SAFE(control->clients, client, next)
+	if (client->resume) {
+		client->resume = false;
+		client_run(client);
+		/* What it asked for may have closed the next one. */
+		uv_timer_start(&control->resume, on_resume, 0, 0);
+		return;
+	}
+}
+
+void control_client_resume(struct control *control, struct client *client)
+{
+	client->resume = true;
+	uv_timer_start(&control->resume, on_resume, 0, 0);
 }
 
 static void on_connection(uv_stream_t *server, int status)
@@ -96,6 +118,13 @@ static void on_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct control *control = handle->data;
+
+	uv_close((uv_handle_t *)&control->pipe, on_closed);
+}
+
 int control_create(struct daemon *daemon, struct control **ret)
 {
 	struct control *control = calloc(1, sizeof *control);
@@ -105,10 +134,11 @@ int control_create(struct daemon *daemon, struct control **ret)
 		return -ENOMEM;
 	control->daemon = daemon;
 	uv_pipe_init(&daemon->loop, &control->pipe, 0);
-	control->pipe.data = control;
+	uv_timer_init(&daemon->loop, &control->resume);
+	control->pipe.data = control->resume.data = control;
 	r = open_socket(control);
 	if (r < 0) {
-		uv_close((uv_handle_t *)&control->pipe, on_closed);
+		uv_close((uv_handle_t *)&control->resume, on_timer_closed);
 		return r;
 	}
 	*ret = control;
@@ -124,7 +154,7 @@ void control_destroy(struct control *control)
 	DL_FOREACH_SAFE(control->clients, client, next)
 	client_close(client);
 	(void)unlink(control->address.sun_path);
-	uv_close((uv_handle_t *)&control->pipe, on_closed);
+	uv_close((uv_handle_t *)&control->resume, on_timer_closed);
 }
 
 static json_t *event_json(const struct site *site, const char *from, const char *by, uint64_t took_us)

@@ -185,6 +185,8 @@ static int init_loop(struct daemon *daemon)
 	uv_signal_init(&daemon->loop, &daemon->interrupt);
 	uv_signal_init(&daemon->loop, &daemon->hangup);
 	uv_timer_init(&daemon->loop, &daemon->starved);
+	uv_timer_init(&daemon->loop, &daemon->retry);
+	daemon->retry.data = daemon;
 	daemon->terminate.data = daemon->interrupt.data = daemon->hangup.data = daemon->starved.data = daemon;
 	return r;
 }
@@ -283,8 +285,16 @@ static void load(struct daemon *daemon)
 				   controller_name(bit));
 }
 
+static void on_retry(uv_timer_t *timer)
+{
+	loader_retry(timer->data);
+}
+
 void daemon_site_settled(struct daemon *daemon)
 {
+	/* Not inside a change of state. */
+	if (!daemon->stopping)
+		uv_timer_start(&daemon->retry, on_retry, 0, 0);
 	if (!daemon->stopping || uv_is_closing((uv_handle_t *)&daemon->terminate))
 		return;
 	for (const struct run *run = daemon->runs; run; run = run->next)
@@ -318,6 +328,7 @@ static void close_loop(struct daemon *daemon)
 	uv_close((uv_handle_t *)&daemon->interrupt, NULL);
 	uv_close((uv_handle_t *)&daemon->hangup, NULL);
 	uv_close((uv_handle_t *)&daemon->starved, NULL);
+	uv_close((uv_handle_t *)&daemon->retry, NULL);
 	(void)uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	if (uv_loop_close(&daemon->loop) < 0)
 		log_warning("handles were left open at the end");
@@ -355,6 +366,7 @@ int daemon_run(const struct options *options)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it, and children would vanish unseen */
 	daemon.started_us = daemon_realtime_us();
 	r = init_loop(&daemon);
 	if (r < 0) {

@@ -41,7 +41,7 @@ struct daemon {
 	uv_poll_t launched; /* the launcher has done something */
 	uv_async_t verdict; /* the reaper has found something */
 	uv_signal_t terminate, interrupt, hangup;
-	uv_timer_t starved;
+	uv_timer_t starved, retry;
 	struct inherited *inherited; /* owned */
 	int n_inherited;
 	struct watch *watch;
@@ -50,6 +50,7 @@ struct daemon {
 	struct delegation delegation; /* torpor's own cgroup */
 	int lock_fd;
 	unsigned n_listeners, max_listeners;
+	unsigned n_changed;  /* sites whose files are to be read again */
 	uint64_t started_us; /* CLOCK_REALTIME */
 	uint64_t wakes;
 	bool stopping;

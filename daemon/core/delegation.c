@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -123,6 +124,30 @@ static unsigned enable_controllers(int fd)
 	return enabled;
 }
 
+/* A site's cgroup is ended. A slice is left to whoever made it where it holds anything but sites: a name alone
+ * does not make it torpor's. */
+static int end_leftover(int parent_fd, const char *name)
+{
+	int fd, r = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (str_has_suffix(name, ".site"))
+		return cgroup_destroy_tree(parent_fd, name);
+	fd = openat(parent_fd, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		fd_close(fd);
+		return -errno;
+	}
+	while (r == 0 && (entry = readdir(dir)))
+		if (str_has_suffix(entry->d_name, ".site"))
+			r = cgroup_destroy_tree(fd, entry->d_name);
+	closedir(dir);
+	(void)cgroup_remove(parent_fd, name);
+	return r;
+}
+
 /* Sites' cgroups of a daemon that did not get to remove them. */
 static void end_leftovers(int fd)
 {
@@ -140,7 +165,7 @@ static void end_leftovers(int fd)
 
 		if (!str_has_suffix(entry->d_name, ".site") && !str_has_suffix(entry->d_name, ".slice"))
 			continue;
-		r = cgroup_destroy_tree(fd, entry->d_name);
+		r = end_leftover(fd, entry->d_name);
 		if (r < 0)
 			log_warning("cgroup %s of an earlier torpord cannot be removed: %s", entry->d_name,
 				    strerror(-r));
@@ -189,11 +214,20 @@ int delegation_open(const char *wanted, struct delegation *ret)
 		fd = open(chosen, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 		r = fd < 0 ? -errno : 0;
 	}
+	/* The root has no cgroup.kill: it is the machine's, and so is what lies in it. */
+	if (r == 0 && faccessat(fd, "cgroup.kill", F_OK, 0) < 0)
+		r = -EPERM;
+	/* Two daemons in one place would end each other's containers. */
+	if (r == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (r == 0)
 		r = step_aside(fd);
 	if (r < 0) {
 		log_error("cgroup %s cannot be used: %s", chosen,
-			  r == -EMEDIUMTYPE ? "not a cgroup v2" : strerror(-r));
+			  r == -EMEDIUMTYPE ? "not a cgroup v2"
+			  : r == -EPERM     ? "the root of the hierarchy, or a kernel before 5.14"
+			  : r == -EBUSY     ? "another torpord manages it"
+					    : strerror(-r));
 		return r;
 	}
 	end_leftovers(fd);

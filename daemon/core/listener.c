@@ -169,8 +169,6 @@ static int bind_path(int fd, const struct site_spec *spec, const struct address 
 		return r;
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && lchown(path, uid, gid) < 0)
 		r = -errno;
-	if (r == 0 && chmod(path, spec->socket_mode) < 0)
-		r = -errno;
 	if (r == 0 && lstat(path, &st) < 0)
 		r = -errno;
 	if (r < 0)

@@ -170,6 +170,7 @@ static enum outcome load(struct daemon *daemon, const char *name)
 	int r;
 
 	if (site && site->run && site->run->job_in_flight) {
+		daemon->n_changed += !site->changed;
 		site->changed = true; /* the launcher uses its listeners: when it is done */
 		return LOADED_SAME;
 	}
@@ -204,7 +205,7 @@ static enum outcome load(struct daemon *daemon, const char *name)
 }
 
 /* Units that were refused because somebody had their address: another unit's change may have freed it. */
-static void retry_refused(struct daemon *daemon)
+void loader_retry(struct daemon *daemon)
 {
 	struct refused *refused, *next;
 
@@ -263,7 +264,7 @@ struct load_counts loader_load_all(struct daemon *daemon)
 		}
 	lookup_free_list(names);
 	if (counts.removed || counts.changed)
-		retry_refused(daemon);
+		loader_retry(daemon);
 	spec_cache_clear(daemon->cache);
 	return counts;
 }
@@ -277,7 +278,7 @@ void loader_apply(struct daemon *daemon, const char *name)
 	if (outcome == LOADED_NEW || outcome == LOADED_CHANGED)
 		log_info("site %s: %s", name, outcome == LOADED_NEW ? "added" : "changed");
 	if (outcome == LOADED_REMOVED || outcome == LOADED_CHANGED)
-		retry_refused(daemon);
+		loader_retry(daemon);
 }
 
 static bool built_on(const struct site *site, const char *template)
@@ -312,15 +313,15 @@ void loader_apply_template(struct daemon *daemon, const char *name)
 
 void loader_apply_changed(struct daemon *daemon)
 {
-	struct run *run, *next;
+	struct site *site, *next;
 
-	for (run = daemon->runs; run; run = next) {
-		next = run->next;
-		if (run->site->changed && !run->job_in_flight) {
-			run->site->changed = false;
-			loader_apply(daemon, run->site->name);
-			next = daemon->runs; /* anything may have happened to the list */
-		}
+	if (daemon->n_changed == 0)
+		return;
+	HASH_ITER(hh, daemon->sites, site, next)
+	if (site->changed && !(site->run && site->run->job_in_flight)) {
+		site->changed = false;
+		daemon->n_changed--;
+		loader_apply(daemon, site->name);
 	}
 }
 

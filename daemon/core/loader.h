@@ -22,6 +22,9 @@ void loader_apply(struct daemon *daemon, const char *name);
 /* The same of a template: all sites built on it. */
 void loader_apply_template(struct daemon *daemon, const char *name);
 
+/* Tries units again that were refused for an address that somebody had: he may have given it up. */
+void loader_retry(struct daemon *daemon);
+
 /* Applies what had to wait for a start to be over. */
 void loader_apply_changed(struct daemon *daemon);
 

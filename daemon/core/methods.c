@@ -84,7 +84,7 @@ void method_site_settled(struct client *client, struct site *site, bool gone)
 				     ? "something came in while it was being frozen: try again"
 				     : "it came to rest in another state");
 	}
-	client_run(client);
+	control_client_resume(client->control, client);
 }
 
 static void wait_for(struct client *client, struct site *site, enum site_state target, enum site_event event)

@@ -26,37 +26,53 @@ struct notify {
 	struct sockaddr_un address;
 };
 
-/* The site in whose cgroup a process is, by the last but one ... "/NAME.site" of its path. */
+/* The site in whose cgroup a process is: its path holds "/NAME.site". */
 static struct site *site_of_process(struct daemon *daemon, pid_t pid)
 {
-	char path[64], text[8192], name[NAME_BYTES_MAX + 1];
+	char path[64], text[8192], *rest, *part;
 	struct site *site = NULL;
-	char *start, *end;
 
 	snprintf(path, sizeof path, "/proc/%d/cgroup", pid);
-	if (fd_read_attribute(AT_FDCWD, path, text, sizeof text) < 0)
+	if (fd_read_attribute(AT_FDCWD, path, text, sizeof text) < 0 || !(rest = strstr(text, "0::/")))
 		return NULL;
-	start = strstr(text, "0::");
-	end = start ? strstr(start, ".site") : NULL;
-	if (!end || (end[5] != '\0' && end[5] != '\n' && end[5] != '/'))
-		return NULL;
-	*end = '\0';
-	start = strrchr(start, '/');
-	if (!start || strlen(start + 1) >= sizeof name)
-		return NULL;
-	HASH_FIND_STR(daemon->sites, start + 1, site);
+	rest[strcspn(rest, "\n")] = '\0';
+	while (!site && (part = strsep(&rest, "/")))
+		if (str_has_suffix(part, ".site")) {
+			part[strlen(part) - strlen(".site")] = '\0';
+			HASH_FIND_STR(daemon->sites, part, site);
+		}
 	return site;
 }
 
+/* Whether a process is the first of its pid namespace: the last number of NSpid in /proc/PID/status. */
+static bool is_first_process(pid_t pid)
+{
+	char path[64], text[4096], *line;
+
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	if (fd_read_attribute(AT_FDCWD, path, text, sizeof text) < 0 || !(line = strstr(text, "\nNSpid:")))
+		return false;
+	line[1 + strcspn(line + 1, "\n")] = '\0';
+	return str_has_suffix(line, "\t1");
+}
+
+/* A program may speak before the launcher has said which process it is. */
 static struct site *find_sender(struct daemon *daemon, pid_t pid)
 {
+	enum notify_access access;
 	struct site *site;
 
 	for (struct run *run = daemon->runs; run; run = run->next)
-		if (run->container.pid == pid || (run->job_in_flight && run->job.pid == pid))
+		if (run->container.pid == pid)
 			return run->plan->spec->notify_access != NOTIFY_NONE ? run->site : NULL;
 	site = site_of_process(daemon, pid);
-	return site && site->run && site->run->plan->spec->notify_access == NOTIFY_ALL ? site : NULL;
+	if (!site || !site->run)
+		return NULL;
+	access = site->run->plan->spec->notify_access;
+	if (access == NOTIFY_ALL ||
+	    (access == NOTIFY_MAIN && site->run->job_in_flight && is_first_process(pid)))
+		return site;
+	return NULL;
 }
 
 /* Descriptors that somebody passed along are none of our business. */

@@ -15,12 +15,35 @@
 /* Calls in which a thread waits, and after which the reason to wake up can still be seen from outside. */
 static const int waits[] = {
 #ifdef SYS_epoll_wait /* not on arm64 */
-	SYS_epoll_wait,      SYS_poll,          SYS_select,          SYS_pause,
+	SYS_epoll_wait,
+	SYS_poll,
+	SYS_select,
+	SYS_pause,
 #endif
-	SYS_epoll_pwait,     SYS_epoll_pwait2,  SYS_ppoll,           SYS_pselect6,  SYS_accept,
-	SYS_accept4,         SYS_futex,         SYS_futex_waitv,     SYS_nanosleep, SYS_clock_nanosleep,
-	SYS_restart_syscall, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_wait4,     SYS_waitid,
+	SYS_epoll_pwait,
+	SYS_epoll_pwait2,
+	SYS_ppoll,
+	SYS_pselect6,
+	SYS_accept,
+	SYS_accept4,
+	SYS_futex,
+	SYS_futex_waitv,
+	SYS_nanosleep,
+	SYS_clock_nanosleep,
+	SYS_restart_syscall,
+	SYS_rt_sigsuspend,
+	SYS_rt_sigtimedwait,
+	SYS_wait4,
+	SYS_waitid,
 	SYS_io_getevents,
+	SYS_io_pgetevents,
+	/* a lock that another process holds, who is looked at as well */
+	SYS_fcntl,
+	SYS_flock,
+	SYS_semop,
+	SYS_semtimedop,
+	SYS_msgrcv,
+	SYS_mq_timedreceive,
 };
 
 /* Calls that take the reason away. On a descriptor that does not block, nobody waits in them: the thread has

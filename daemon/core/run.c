@@ -106,14 +106,19 @@ int run_attach(struct run *run)
 			r = uv_poll_start(&run->pidfd_poll, UV_READABLE, on_ended);
 		}
 		if (r == 0)
+			r = uv_poll_init(&daemon->loop, &run->events_poll, run->container.events_fd);
+		if (r == 0) {
+			run->events_poll.data = run;
+			run->open_handles++;
 			return 0;
+		}
+		if (run->pidfd_poll.data)
+			uv_close((uv_handle_t *)&run->pidfd_poll, on_closed);
 		container_finish(&run->container);
 	}
-	/* Without a descriptor it cannot be supervised: end it now. */
-	autoclose int fd = openat(daemon->delegation.fd, run->plan->cgroup, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0)
-		(void)cgroup_kill(fd);
+	/* Without a descriptor it cannot be supervised: end it now. It is a child that nobody has waited for,
+	 * so the pid is its own, and with it, the first of its pid namespace, goes all that it has started. */
+	(void)kill(run->job.pid, SIGKILL);
 	(void)waitpid(run->job.pid, NULL, 0);
 	(void)cgroup_remove(daemon->delegation.fd, run->plan->cgroup);
 	return r;
@@ -126,7 +131,7 @@ void run_detach(struct run *run)
 
 	if (!container_exists(&run->container))
 		return;
-	run_unwatch_freeze(run);
+	uv_close((uv_handle_t *)&run->events_poll, on_closed);
 	uv_close((uv_handle_t *)&run->pidfd_poll, on_closed);
 	container_finish(&run->container);
 	r = cgroup_remove(daemon->delegation.fd, run->plan->cgroup);
@@ -154,14 +159,8 @@ static void on_cgroup_events(uv_poll_t *poll, int status, int events)
 
 int run_watch_freeze(struct run *run)
 {
-	int r = uv_poll_init(&run->site->daemon->loop, &run->events_poll, run->container.events_fd);
+	int r = uv_poll_start(&run->events_poll, UV_PRIORITIZED, on_cgroup_events);
 
-	if (r < 0)
-		return r;
-	run->events_poll.data = run;
-	run->open_handles++;
-	run->events_watched = true;
-	r = uv_poll_start(&run->events_poll, UV_PRIORITIZED, on_cgroup_events);
 	if (r == 0)
 		check_frozen(run); /* it may have been quicker than we are */
 	return r;
@@ -169,10 +168,8 @@ int run_watch_freeze(struct run *run)
 
 void run_unwatch_freeze(struct run *run)
 {
-	if (!run->events_watched)
-		return;
-	run->events_watched = false;
-	uv_close((uv_handle_t *)&run->events_poll, on_closed);
+	if (container_exists(&run->container))
+		uv_poll_stop(&run->events_poll);
 }
 
 void run_set_timer(struct run *run, uint64_t timeout_us)
@@ -180,7 +177,7 @@ void run_set_timer(struct run *run, uint64_t timeout_us)
 	if (timeout_us == SPEC_INFINITY)
 		uv_timer_stop(&run->timer);
 	else
-		uv_timer_start(&run->timer, on_timer, (timeout_us + 999) / 1000, 0);
+		uv_timer_start(&run->timer, on_timer, timeout_us / 1000 + (timeout_us % 1000 > 0), 0);
 }
 
 void run_stop_timer(struct run *run)
@@ -221,6 +218,7 @@ int run_track(struct run *run)
 	site.cgroup_fd = fcntl(run->container.cgroup_fd, F_DUPFD_CLOEXEC, 3);
 	if (site.cgroup_fd < 0)
 		return -errno;
+	reaper_untrack(run->site->daemon->reaper, run->site->id); /* never two of one id */
 	r = reaper_track(run->site->daemon->reaper, &site);
 	run->tracked = r == 0;
 	return r;

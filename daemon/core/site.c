@@ -21,9 +21,10 @@
 #define KILL_RETRY_US     10000000 /* between two attempts to kill what does not die */
 #define BACKOFF_MIN_US    1000000
 #define BACKOFF_MAX_US    60000000
-#define SETTLED_US        10000000 /* a run this long was no failed start */
-#define QUICK_EXIT_US     2000000  /* clean exits quicker than this, so many in a row, are a failure: */
-#define QUICK_EXITS_MAX   20       /* systemd's TriggerLimitIntervalSec=2s, TriggerLimitBurst=20 */
+#define EXTEND_MAX_US     600000000 /* the most that a program may ask for at a time by EXTEND_TIMEOUT_USEC= */
+#define SETTLED_US        10000000  /* a run this long was no failed start */
+#define QUICK_EXIT_US     2000000   /* clean exits quicker than this, so many in a row, are a failure: */
+#define QUICK_EXITS_MAX   20        /* systemd's TriggerLimitIntervalSec=2s, TriggerLimitBurst=20 */
 
 static uint64_t run_age_us(const struct run *run)
 {
@@ -177,6 +178,8 @@ static void begin_start(struct site *site, const char *by)
 	if (admission_request(&site->daemon->admission, site->run) < 0) {
 		record_failure(site, "start", ENOMEM, "cannot be queued for its start: out of memory");
 		site_dispatch(site, EVENT_FAILED, "failed");
+	} else if (site->run && site->run->queued) {
+		set_timer(site); /* its time begins when its turn comes */
 	}
 }
 
@@ -194,10 +197,10 @@ void site_launch(struct site *site)
 	struct run *run = site->run;
 	const struct site_spec *spec = run->plan->spec;
 
+	run->admitted = true;
 	run->listener_fds = malloc(spec->n_listeners * sizeof(int));
 	if (!run->listener_fds) {
 		record_failure(site, "start", ENOMEM, "cannot be started: out of memory");
-		admission_release(&site->daemon->admission, run);
 		site_dispatch(site, EVENT_FAILED, "failed");
 		return;
 	}
@@ -211,6 +214,15 @@ void site_launch(struct site *site)
 	run->job_in_flight = true;
 	set_timer(site);
 	launcher_submit(site->daemon->launcher, &run->job);
+}
+
+/* A start keeps its place until the program runs; one that says when it is ready, until then. */
+static void give_place_up(struct run *run)
+{
+	if (run->admitted || run->queued) {
+		run->admitted = false;
+		admission_release(&run->site->daemon->admission, run);
+	}
 }
 
 static void end_job(struct run *run)
@@ -244,7 +256,10 @@ void site_launched(struct site *site)
 			  (unsigned long long)(run->job.cloned_ns - run->job.begun_ns) / 1000,
 			  (unsigned long long)(run->job.done_ns - run->job.cloned_ns) / 1000);
 	end_job(run);
-	admission_release(&daemon->admission, run);
+	if (r < 0 || run->plan->spec->type == TYPE_SIMPLE)
+		give_place_up(run);
+	if (r == 0 && run->killed)
+		(void)container_kill(&run->container); /* there was nothing to kill when its time was over */
 	if (r < 0)
 		site_dispatch(site,
 			      site->state == STATE_STOPPING && !run->failed_start ? EVENT_EXITED : EVENT_FAILED,
@@ -261,6 +276,7 @@ static void become_awake(struct site *site, const char *by)
 	struct run *run = site->run;
 	int r;
 
+	give_place_up(run);
 	if (site->state == STATE_STARTING) {
 		run->ready_ns = daemon_now_ns();
 		site->wakes++;
@@ -388,7 +404,7 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 	}
 	set_state(site, STATE_STOPPING, by);
 	if (run->queued) {
-		admission_release(&site->daemon->admission, run);
+		give_place_up(run);
 		site_dispatch(site, EVENT_EXITED, "stop");
 	} else if (run->job_in_flight) {
 		if (run->failed_start)
@@ -406,6 +422,7 @@ static void end_run(struct site *site, enum site_state state, const char *by)
 	enum site_state from = site->state;
 	struct run *run = site->run;
 
+	give_place_up(run);
 	if (state == STATE_FAILED && !(site->leaving || daemon->stopping)) {
 		run_untrack(run);
 		hold_release(&run->hold);
@@ -420,8 +437,10 @@ static void end_run(struct site *site, enum site_state state, const char *by)
 	site->restart_needed = false;
 	set_state(site, STATE_COLD, by);
 	if (site->leaving || daemon->stopping) {
-		if (site->leaving)
+		if (site->leaving) {
+			daemon->n_changed -= site->changed;
 			site_destroy(site);
+		}
 		daemon_site_settled(daemon);
 		return;
 	}
@@ -509,7 +528,8 @@ static void notified_line(struct site *site, const char *line)
 	} else if (strncmp(line, "TORPOR_BUSY=", 12) == 0) {
 		if (run->tracked)
 			reaper_announce(site->daemon->reaper, site->id, line[12] == '1');
-	} else if (strncmp(line, "EXTEND_TIMEOUT_USEC=", 20) == 0 && str_to_u64(line + 20, &us) == 0) {
+	} else if (strncmp(line, "EXTEND_TIMEOUT_USEC=", 20) == 0 && str_to_u64(line + 20, &us) == 0 &&
+		   us <= EXTEND_MAX_US && us > site_timer_left_us(site)) {
 		if (site->state == STATE_STARTING || (site->state == STATE_STOPPING && !run->killed))
 			run_set_timer(run, us);
 	}

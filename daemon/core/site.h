@@ -28,12 +28,12 @@ struct run {
 	unsigned open_handles;   /* freed when the loop has given the last one back */
 	bool job_in_flight;      /* the launcher has it */
 	bool queued;             /* waits for admission */
+	bool admitted;           /* holds a place among the starts under way */
 	bool failed_start;       /* what ends next is to blame: a start that took too long */
 	bool killed;             /* cgroup.kill was written: how it ended is our doing */
 	bool stop_when_frozen;   /* the verdict was stop: freeze, look, then stop */
 	bool tracked;            /* the reaper watches it */
 	bool notify_ready;       /* READY=1 came before the launcher's answer */
-	bool events_watched;     /* events_poll is in use */
 	uint64_t last_active_ns; /* CLOCK_MONOTONIC, when it was found idle */
 	uint64_t wake_ns;        /* CLOCK_MONOTONIC at the event that started it */
 	uint64_t ready_ns;       /* when it became awake first */
