@@ -54,6 +54,8 @@ os.execv(argv[0], argv)
 """
 
 _numbers = itertools.count()
+# Below net.ipv4.ip_local_port_range; each once, since connections of an earlier test may linger on its ports.
+_ports = itertools.cycle(range(10000, 32000))
 
 
 def wait_until(predicate, what="the condition", timeout=TIMEOUT):
@@ -109,7 +111,6 @@ class Instance:
             path.mkdir()
         pid = os.getpid()
         self.ip = f"127.{64 + (pid >> 16) % 64}.{pid >> 8 & 255}.{pid & 255}"
-        self.ports = itertools.count(20000 + self.number % 100 * 100)
 
     def _copy_templates(self):
         """The shipped templates, for Template=php; then those of the tests."""
@@ -124,12 +125,12 @@ class Instance:
 
     def address(self):
         """A TCP address that nobody else uses: the loopback address is this process's own."""
-        return f"{self.ip}:{next(self.ports)}"
+        return f"{self.ip}:{next(_ports)}"
 
     def address6(self):
         """There is one IPv6 loopback address, so the port has to be free."""
         while True:
-            port = 10000 + next(self.ports) - 20000 + os.getpid() % 10000
+            port = 10000 + (next(_ports) + os.getpid()) % 22000
             with socket.socket(socket.AF_INET6) as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:

@@ -266,6 +266,8 @@ def test_sockets_of_the_service_manager(torpor):
         for passed in (path, other, address):
             family, target = parse(passed)
             sockets.append(socket.socket(family))
+            if family != socket.AF_UNIX:
+                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sockets[-1].bind(target)
             sockets[-1].listen()
         torpor.start(sockets=sockets, socket_names=["x", "y", "z"])
