@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -39,6 +40,8 @@ void log_message(int level, const char *format, ...)
 		used = (size_t)snprintf(line, sizeof line, "<%d>", level);
 	used += str_escape(text, line + used, sizeof line - used - 1);
 	line[used++] = '\n';
-	/* One write: lines of several threads do not mix. A full or closed stderr is nobody's problem here. */
-	(void)!write(STDERR_FILENO, line, used);
+	/* One write: lines of several threads do not mix. A reader that does not read must not hold the loop:
+	 * what does not fit is dropped. */
+	if (poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, 0) != 0)
+		(void)!write(STDERR_FILENO, line, used);
 }

@@ -20,7 +20,9 @@
 #include "notify.h"
 #include "watch.h"
 
-#define STARVED_MS 1000
+#define STARVED_MS        1000
+#define OWN_FILES         256 /* the daemon's own, and what it opens for a moment */
+#define FILES_A_CONTAINER 4   /* pidfd, cgroup, cgroup.events, the reaper's cgroup */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -126,10 +128,20 @@ static void raise_open_files(struct daemon *daemon)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		limit = daemon->host.open_files;
+	daemon->max_files = limit.rlim_cur;
 	if (reserved > limit.rlim_cur / 2)
 		reserved = (unsigned)limit.rlim_cur / 2;
 	daemon->max_listeners =
 		(unsigned)(limit.rlim_cur > UINT32_MAX ? UINT32_MAX : limit.rlim_cur) - reserved;
+}
+
+unsigned daemon_files_left(const struct daemon *daemon)
+{
+	rlim_t used = OWN_FILES + daemon->n_listeners;
+
+	for (const struct run *run = daemon->runs; run; run = run->next)
+		used += FILES_A_CONTAINER + run->hold.n;
+	return used < daemon->max_files ? (unsigned)(daemon->max_files - used) : 0;
 }
 
 /* One torpord a run folder. */
@@ -249,20 +261,22 @@ static int set_up(struct daemon *daemon)
 	return r;
 }
 
-/* Sockets that no unit claims would otherwise answer nobody for ever. */
-static void close_unclaimed(struct daemon *daemon)
+/* Sockets that no unit claims are kept: the unit may be mended, and the service manager has them anyway. */
+static void report_unclaimed(const struct daemon *daemon)
 {
 	char text[ADDRESS_TEXT_BYTES];
 
 	for (int i = 0; i < daemon->n_inherited; i++)
-		if (daemon->inherited[i].fd >= 0) {
-			log_warning("socket %s of LISTEN_FDS is no site's: closed",
+		if (daemon->inherited[i].fd >= 0)
+			log_warning("socket %s of LISTEN_FDS is no site's yet",
 				    address_format(&daemon->inherited[i].address, text));
-			fd_close(daemon->inherited[i].fd);
-		}
+}
+
+static void close_inherited(struct daemon *daemon)
+{
+	for (int i = 0; i < daemon->n_inherited; i++)
+		fd_close(daemon->inherited[i].fd);
 	free(daemon->inherited);
-	daemon->inherited = NULL;
-	daemon->n_inherited = 0;
 }
 
 static void load(struct daemon *daemon)
@@ -274,7 +288,7 @@ static void load(struct daemon *daemon)
 		log_warning("changes of unit files will not be noticed (use torporctl reload): %s",
 			    strerror(-r));
 	counts = loader_load_all(daemon);
-	close_unclaimed(daemon);
+	report_unclaimed(daemon);
 	log_notice("%u sites listening on %u sockets (limit %u of %llu open files), %u files refused",
 		   counts.loaded, daemon->n_listeners, daemon->max_listeners,
 		   (unsigned long long)daemon->max_listeners + RESERVED_FILES, counts.refused);
@@ -354,7 +368,7 @@ static void tear_down(struct daemon *daemon)
 	close_loop(daemon);
 	spec_cache_destroy(daemon->cache);
 	planner_finish(&daemon->planner);
-	close_unclaimed(daemon);
+	close_inherited(daemon);
 	delegation_close(&daemon->delegation);
 	config_finish(&daemon->config);
 	fd_close(daemon->lock_fd);

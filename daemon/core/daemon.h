@@ -50,6 +50,7 @@ struct daemon {
 	struct delegation delegation; /* torpor's own cgroup */
 	int lock_fd;
 	unsigned n_listeners, max_listeners;
+	rlim_t max_files;
 	unsigned n_changed;  /* sites whose files are to be read again */
 	uint64_t started_us; /* CLOCK_REALTIME */
 	uint64_t wakes;
@@ -68,6 +69,9 @@ void daemon_site_settled(struct daemon *daemon);
 
 /* There was no memory to start a site: its listeners are left alone for a second, not to spin on them. */
 void daemon_starved(struct daemon *daemon, struct site *site);
+
+/* Descriptors that may be spent on held connections: what listeners and containers leave of the limit. */
+unsigned daemon_files_left(const struct daemon *daemon);
 
 /* Takes in what the launcher has done, now: before anything that a container sent after its start. */
 void daemon_take_launched(struct daemon *daemon);

@@ -78,10 +78,10 @@ static int grow(struct hold *hold)
 	unsigned want = hold->size ? hold->size * 2 : 8;
 	struct held_socket **grown;
 
+	if (hold->n >= hold->max)
+		return -E2BIG;
 	if (hold->n < hold->size)
 		return 0;
-	if (hold->n >= HOLD_SOCKETS_MAX)
-		return -E2BIG;
 	grown = realloc(hold->sockets, want * sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
@@ -142,18 +142,20 @@ static int take_process(struct hold *hold, uv_loop_t *loop, pid_t pid, uv_poll_c
 		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
 		unsigned long inode;
 
+		if (++hold->looked > HOLD_LOOK_MAX)
+			r = -E2BIG;
 		if (n < 0)
 			continue;
 		target[n] = '\0';
-		if (sscanf(target, "socket:[%lu]", &inode) == 1 && !held(hold, inode))
+		if (r == 0 && sscanf(target, "socket:[%lu]", &inode) == 1 && !held(hold, inode))
 			r = take_one(hold, loop, pidfd, atoi(entry->d_name), inode, callback, data);
 	}
 	closedir(dir);
 	return r;
 }
 
-int hold_take(struct hold *hold, uv_loop_t *loop, const struct container *container, uv_poll_cb callback,
-	      void *data)
+int hold_take(struct hold *hold, uv_loop_t *loop, const struct container *container, unsigned max_sockets,
+	      uv_poll_cb callback, void *data)
 {
 	int fd = openat(container->cgroup_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), r = 0, pid;
 	autofclose FILE *procs = fd < 0 ? NULL : fdopen(fd, "r");
@@ -163,6 +165,7 @@ int hold_take(struct hold *hold, uv_loop_t *loop, const struct container *contai
 		fd_close(fd);
 		return r;
 	}
+	hold->max = max_sockets < HOLD_SOCKETS_MAX ? max_sockets : HOLD_SOCKETS_MAX;
 	while (r == 0 && fscanf(procs, "%d", &pid) == 1)
 		r = take_process(hold, loop, (pid_t)pid, callback, data);
 	if (r < 0)

@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -53,7 +54,7 @@ static int set_int(int fd, int level, int option, int value)
 }
 
 /* The options of [Socket] that have to be set before bind(2). */
-static int set_options(int fd, const struct site_spec *spec, const struct address *address)
+static int set_bind_options(int fd, const struct site_spec *spec, const struct address *address)
 {
 	int family = address_family(address), r = 0;
 
@@ -69,17 +70,22 @@ static int set_options(int fd, const struct site_spec *spec, const struct addres
 	if (r == 0 && spec->free_bind)
 		r = family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
 				       : set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
-	if (r < 0 || address->type != SOCK_STREAM)
-		return r;
-	if (spec->keep_alive)
-		r = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	if (r == 0 && spec->no_delay)
-		r = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (r == 0 && spec->defer_accept_us > 0) {
-		uint64_t seconds = (spec->defer_accept_us + 999999) / 1000000;
+	return r;
+}
 
+/* Those that can change at any time; connections accepted from now on inherit them. */
+static int set_live_options(int fd, const struct site_spec *spec, const struct address *address)
+{
+	uint64_t seconds = spec->defer_accept_us / 1000000 + (spec->defer_accept_us % 1000000 > 0);
+	int r;
+
+	if (address_family(address) == AF_UNIX || address->type != SOCK_STREAM)
+		return 0;
+	r = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, spec->keep_alive);
+	if (r == 0)
+		r = set_int(fd, IPPROTO_TCP, TCP_NODELAY, spec->no_delay);
+	if (r == 0)
 		r = set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds > 3600 ? 3600 : (int)seconds);
-	}
 	return r;
 }
 
@@ -196,7 +202,9 @@ static int open_socket(const struct site_spec *spec, const struct address *addre
 	if (fd < 0)
 		return -errno;
 	*what = "socket option";
-	r = set_options(fd, spec, address);
+	r = set_bind_options(fd, spec, address);
+	if (r == 0)
+		r = set_live_options(fd, spec, address);
 	if (r < 0)
 		return r;
 	*what = "bind";
@@ -232,6 +240,70 @@ int listener_open(const struct site_spec *spec, const struct listener_spec *list
 				address_format(&listener->address, text), what, strerror(-fd),
 				fd == -EADDRINUSE ? ": another program listens there" : "");
 	return fd;
+}
+
+bool listener_is_shut(const struct listener *listener)
+{
+	struct pollfd pollfd = {.fd = listener->fd, .events = POLLIN};
+
+	return listener->address->type != SOCK_DGRAM && poll(&pollfd, 1, 0) > 0 && pollfd.revents & POLLHUP;
+}
+
+int listener_revive(struct listener *listener, const struct site_spec *spec, const struct listener_spec *wanted,
+		    struct diag *diag)
+{
+	autoclose int fd = -EBADF;
+
+	if (address_family(listener->address) != AF_UNIX) {
+		if (listen(listener->fd, (int)spec->backlog) == 0)
+			return 0;
+		return diag_set(diag, -errno, spec->exec_origin.file, 0, "listen: %s", strerror(errno));
+	}
+	fd = listener_open(spec, wanted, NULL, 0, &listener->inode, diag);
+	if (fd < 0)
+		return fd;
+	/* The number stays: it is in the loop's tables. */
+	if (dup3(fd, listener->fd, O_CLOEXEC) < 0)
+		return diag_set(diag, -errno, spec->exec_origin.file, 0, "dup3: %s", strerror(errno));
+	return 0;
+}
+
+/* By a descriptor of the file itself: whoever can write the folder may have put a link in its place. */
+static int update_file(const struct listener *listener, const struct site_spec *spec)
+{
+	autoclose int fd = open(address_path(listener->address), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char path[64];
+	struct stat st;
+	uid_t uid;
+	gid_t gid;
+	int r = lookup_owner(spec, &uid, &gid);
+
+	if (r < 0)
+		return r;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode) || st.st_ino != listener->inode)
+		return -ESTALE;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (fchownat(fd, "", uid == (uid_t)-1 ? 0 : uid, gid == (gid_t)-1 ? 0 : gid, AT_EMPTY_PATH) < 0 ||
+	    chmod(path, spec->socket_mode) < 0)
+		return -errno;
+	return 0;
+}
+
+int listener_update(const struct listener *listener, const struct site_spec *spec, struct diag *diag)
+{
+	char text[ADDRESS_TEXT_BYTES];
+	int r = set_live_options(listener->fd, spec, listener->address);
+
+	if (r == 0 && listener->address->type != SOCK_DGRAM && listen(listener->fd, (int)spec->backlog) < 0)
+		r = -errno;
+	if (r == 0 && address_path(listener->address) && listener->inode)
+		r = update_file(listener, spec);
+	if (r < 0)
+		return diag_set(diag, r, spec->exec_origin.file, 0, "listener %s cannot be changed: %s",
+				address_format(listener->address, text), strerror(-r));
+	return 0;
 }
 
 struct listener *listener_create(uv_loop_t *loop, int fd, ino_t inode, const struct address *address)

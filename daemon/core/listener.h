@@ -38,6 +38,18 @@ struct listener *listener_create(uv_loop_t *loop, int fd, ino_t inode, const str
 int listener_watch(struct listener *listener, uv_poll_cb callback);
 void listener_unwatch(struct listener *listener);
 
+/* Whether a program that had it has shut it down (shutdown(2) works on what is shared): nobody can connect. */
+bool listener_is_shut(const struct listener *listener);
+
+/* Makes one that was shut down listen again; a unix socket is bound anew for that, under the same descriptor.
+ * Not to be called while it is watched. -errno with *diag. */
+int listener_revive(struct listener *listener, const struct site_spec *spec, const struct listener_spec *wanted,
+		    struct diag *diag);
+
+/* Brings what a changed unit says of a listener that is kept into force: the queue, the options that can change
+ * on a bound socket, owner and mode of a unix socket's file. -errno with *diag. */
+int listener_update(const struct listener *listener, const struct site_spec *spec, struct diag *diag);
+
 /* Whether something waits in the queue now. */
 bool listener_pending(const struct listener *listener);
 

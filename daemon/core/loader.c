@@ -83,7 +83,9 @@ static int open_listeners(struct daemon *daemon, const struct site *site, const 
 
 	for (unsigned i = 0; r == 0 && i < spec->n_listeners; i++) {
 		listeners[i] = find_listener(site, &spec->listeners[i].address);
-		if (!listeners[i])
+		if (listeners[i])
+			r = listener_update(listeners[i], spec, diag);
+		else
 			r = open_one(daemon, site, spec, i, &listeners[i], diag);
 	}
 	if (r < 0) {

@@ -81,11 +81,25 @@ static void on_held_data(uv_poll_t *poll, int status, int events)
 	site_dispatch(poll->data, EVENT_CONNECTION, "data on an open connection");
 }
 
+/* A port never closes, whatever a container does to the socket that it shares. */
+static void revive(struct site *site, unsigned i)
+{
+	const struct site_spec *spec = site->plan->spec;
+	char text[1100];
+	struct diag diag = {0};
+
+	log_warning("site %s: its program has shut a listener down: it listens again", site->name);
+	if (listener_revive(site->listeners[i], spec, &spec->listeners[i], &diag) < 0)
+		log_error("site %s: %s", site->name, diag_format(&diag, text, sizeof text));
+}
+
 static void watch_listeners(struct site *site, bool watch)
 {
 	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++) {
 		int r = 0;
 
+		if (watch && listener_is_shut(site->listeners[i]))
+			revive(site, i);
 		if (watch)
 			r = listener_watch(site->listeners[i], on_connection);
 		else
@@ -330,7 +344,8 @@ static void become_frozen(struct site *site, const char *by)
 	int r;
 
 	run_unwatch_freeze(run);
-	r = hold_take(&run->hold, &site->daemon->loop, &run->container, on_held_data, site);
+	r = hold_take(&run->hold, &site->daemon->loop, &run->container, daemon_files_left(site->daemon),
+		      on_held_data, site);
 	if (r < 0) {
 		log_warning("site %s: stays awake, its connections cannot be held while frozen: %s", site->name,
 			    strerror(-r));
@@ -609,9 +624,20 @@ static void close_listeners(struct site *site, struct listener **keep, unsigned 
 	site->listeners = NULL;
 }
 
+static bool same_listeners(const struct site_spec *a, const struct site_spec *b)
+{
+	if (a->n_listeners != b->n_listeners)
+		return false;
+	for (unsigned i = 0; i < a->n_listeners; i++)
+		if (!address_equal(&a->listeners[i].address, &b->listeners[i].address))
+			return false;
+	return true;
+}
+
 void site_replace(struct site *site, struct launch_plan *plan, struct listener **listeners)
 {
 	struct launch_plan *old = site->plan;
+	bool listeners_changed;
 
 	close_listeners(site, listeners, plan->spec->n_listeners);
 	site->plan = plan;
@@ -622,12 +648,19 @@ void site_replace(struct site *site, struct launch_plan *plan, struct listener *
 		watch_listeners(site, true);
 	if (site->run && site_rule(site->state)->container)
 		site->restart_needed = true;
+	listeners_changed = site->run && !same_listeners(site->run->plan->spec, plan->spec);
 	if (site->run && site->run->tracked) {
 		run_untrack(site->run); /* with the new times and addresses */
 		(void)run_track(site->run);
 	}
 	if (site->state == STATE_FROZEN)
 		set_timer(site);
+	/* The container has not got the new ones, and still has the old ones: only another one is right. */
+	if (listeners_changed && site_rule(site->state)->container) {
+		site->wanted = site->state == STATE_AWAKE;
+		site_dispatch(site, EVENT_STOP, "listeners changed");
+		return;
+	}
 	if (plan->spec->keep != KEEP_NONE && site->state == STATE_COLD)
 		site_dispatch(site, EVENT_WAKE, "keep");
 }

@@ -225,7 +225,8 @@ static void on_event(struct watch *watch, const struct inotify_event *event)
 		return;
 	}
 	if (event->mask & IN_MOVE_SELF) {
-		/* It is not what its path says any more. */
+		/* It is not what its path says any more; what it is now is found again. */
+		watch->rescan = true;
 		inotify_rm_watch(watch->fd, event->wd);
 		return;
 	}
