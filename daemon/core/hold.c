@@ -16,7 +16,8 @@
 
 #include "cleanup.h"
 
-#define OWED_MS 1000
+#define OWED_MS      1000
+#define SAME_TICK_MS 100
 
 struct held_socket {
 	uv_poll_t poll; /* first: the handle's address is this */
@@ -69,7 +70,9 @@ static bool answer_owed(int fd)
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
 		return false; /* not TCP */
-	return info.tcpi_last_data_recv <= info.tcpi_last_data_sent && info.tcpi_last_data_recv < OWED_MS;
+	if (info.tcpi_last_data_recv == info.tcpi_last_data_sent)
+		return info.tcpi_last_data_recv < SAME_TICK_MS;
+	return info.tcpi_last_data_recv < info.tcpi_last_data_sent && info.tcpi_last_data_recv < OWED_MS;
 }
 
 /* Makes room for one more. */

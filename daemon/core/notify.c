@@ -14,10 +14,12 @@
 #include "cleanup.h"
 #include "daemon.h"
 #include "log.h"
+#include "run.h"
 #include "str.h"
 
 #define MESSAGE_BYTES   4096
-#define MESSAGES_A_TURN 64 /* a container that floods the socket does not hold the loop */
+#define EXTEND_MAX_US   600000000 /* the most that a program may ask for at a time by EXTEND_TIMEOUT_USEC= */
+#define MESSAGES_A_TURN 64        /* a container that floods the socket does not hold the loop */
 
 struct notify {
 	struct daemon *daemon;
@@ -75,6 +77,40 @@ static struct site *find_sender(struct daemon *daemon, pid_t pid)
 	return NULL;
 }
 
+/* One line of a message of sd_notify(3). */
+static void notified_line(struct site *site, const char *line)
+{
+	struct run *run = site->run;
+	uint64_t us;
+
+	if (str_equal(line, "READY=1")) {
+		run->notify_ready = true;
+		if (site->state == STATE_STARTING && !run->job_in_flight)
+			site_dispatch(site, EVENT_READY, "ready");
+	} else if (strncmp(line, "STATUS=", 7) == 0) {
+		free(run->status_text);
+		run->status_text = strndup(line + 7, 256);
+	} else if (strncmp(line, "TORPOR_BUSY=", 12) == 0) {
+		if (run->tracked)
+			reaper_announce(site->daemon->reaper, site->id, line[12] == '1');
+	} else if (strncmp(line, "EXTEND_TIMEOUT_USEC=", 20) == 0 && str_to_u64(line + 20, &us) == 0 &&
+		   us <= EXTEND_MAX_US && us > site_timer_left_us(site)) {
+		if (site->state == STATE_STARTING || (site->state == STATE_STOPPING && !run->killed))
+			run_set_timer(run, us);
+	}
+}
+
+static void notified(struct site *site, const char *message)
+{
+	autofree char *copy = strdup(message);
+	char *rest = copy, *line;
+
+	if (!copy)
+		return;
+	while (site->run && (line = strsep(&rest, "\n")))
+		notified_line(site, line);
+}
+
 /* Descriptors that somebody passed along are none of our business. */
 static void close_passed(struct msghdr *message)
 {
@@ -122,7 +158,7 @@ static bool receive_one(struct notify *notify)
 	daemon_take_launched(notify->daemon);
 	site = find_sender(notify->daemon, pid);
 	if (site)
-		site_notified(site, text);
+		notified(site, text);
 	else
 		log_debug("notify: message of process %d, which is no site's, dropped", pid);
 	return true;

@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "control.h"
 #include "daemon.h"
+#include "failure.h"
 #include "loader.h"
 #include "log.h"
 #include "rest.h"
@@ -19,50 +20,13 @@
 
 #define FREEZE_TIMEOUT_US 2000000  /* a freeze that takes longer is undone (D state, FUSE) */
 #define KILL_RETRY_US     10000000 /* between two attempts to kill what does not die */
-#define BACKOFF_MIN_US    1000000
-#define BACKOFF_MAX_US    60000000
-#define EXTEND_MAX_US     600000000 /* the most that a program may ask for at a time by EXTEND_TIMEOUT_USEC= */
-#define SETTLED_US        10000000  /* a run this long was no failed start */
-#define QUICK_EXIT_US     2000000   /* clean exits quicker than this, so many in a row, are a failure: */
-#define QUICK_EXITS_MAX   20        /* systemd's TriggerLimitIntervalSec=2s, TriggerLimitBurst=20 */
+#define SETTLED_US        10000000 /* a run this long was no failed start */
+#define QUICK_EXIT_US     2000000  /* clean exits quicker than this, so many in a row, are a failure: */
+#define QUICK_EXITS_MAX   20       /* systemd's TriggerLimitIntervalSec=2s, TriggerLimitBurst=20 */
 
 static uint64_t run_age_us(const struct run *run)
 {
 	return run->ready_ns ? (daemon_now_ns() - run->ready_ns) / 1000 : 0;
-}
-
-/* Failures. */
-
-static void clear_failure(struct site *site)
-{
-	free(site->failure);
-	site->failure = NULL;
-}
-
-static void __attribute__((format(printf, 4, 5)))
-record_failure(struct site *site, const char *step, int error, const char *format, ...)
-{
-	unsigned restarts = site->failure ? site->failure->restarts : 0;
-	va_list args;
-
-	if (!site->failure)
-		site->failure = calloc(1, sizeof *site->failure);
-	if (!site->failure)
-		return;
-	*site->failure = (struct failure){.realtime_us = daemon_realtime_us(), .step = step, .error = error};
-	site->failure->restarts = restarts + 1;
-	va_start(args, format);
-	vsnprintf(site->failure->message, sizeof site->failure->message, format, args);
-	va_end(args);
-	log_warning("site %s: %s", site->name, site->failure->message);
-}
-
-static uint64_t backoff_us(const struct site *site)
-{
-	unsigned restarts = site->failure ? site->failure->restarts : 1;
-	uint64_t us = restarts > 6 ? BACKOFF_MAX_US : BACKOFF_MIN_US << (restarts - 1);
-
-	return us < BACKOFF_MAX_US ? us : BACKOFF_MAX_US;
 }
 
 /* The state, and what goes with it. */
@@ -130,9 +94,12 @@ static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 		idle_us = (daemon_now_ns() - site->run->last_active_ns) / 1000;
 		return idle_us < spec->stop_after_us ? spec->stop_after_us - idle_us : 0;
 	case TIMER_STOP:
-		return site->run->killed ? KILL_RETRY_US : spec->timeout_stop_us;
+		if (site->run->killed)
+			return KILL_RETRY_US;
+		return container_exists(&site->run->container) && !site->run->signalled ? FREEZE_TIMEOUT_US
+											: spec->timeout_stop_us;
 	case TIMER_BACKOFF:
-		return backoff_us(site);
+		return failure_backoff_us(site);
 	default:
 		return SPEC_INFINITY;
 	}
@@ -146,7 +113,7 @@ static void set_timer(struct site *site)
 		return;
 	run_set_timer(site->run, timer == TIMER_NONE ? SPEC_INFINITY : timer_length_us(site, timer));
 	if (timer == TIMER_BACKOFF && site->failure)
-		site->failure->retry_ns = daemon_now_ns() + backoff_us(site) * 1000;
+		site->failure->retry_ns = daemon_now_ns() + failure_backoff_us(site) * 1000;
 }
 
 /* The only place that writes a site's state. */
@@ -190,7 +157,7 @@ static void begin_start(struct site *site, const char *by)
 	site->wanted = false;
 	set_state(site, STATE_STARTING, by);
 	if (admission_request(&site->daemon->admission, site->run) < 0) {
-		record_failure(site, "start", ENOMEM, "cannot be queued for its start: out of memory");
+		failure_record(site, "start", ENOMEM, "cannot be queued for its start: out of memory");
 		site_dispatch(site, EVENT_FAILED, "failed");
 	} else if (site->run && site->run->queued) {
 		set_timer(site); /* its time begins when its turn comes */
@@ -214,7 +181,7 @@ void site_launch(struct site *site)
 	run->admitted = true;
 	run->listener_fds = malloc(spec->n_listeners * sizeof(int));
 	if (!run->listener_fds) {
-		record_failure(site, "start", ENOMEM, "cannot be started: out of memory");
+		failure_record(site, "start", ENOMEM, "cannot be started: out of memory");
 		site_dispatch(site, EVENT_FAILED, "failed");
 		return;
 	}
@@ -260,7 +227,7 @@ void site_launched(struct site *site)
 		const char *step = run->job.error ? launch_step_name(run->job.step) : "attach";
 
 		if (!run->failed_start)
-			record_failure(site, step, -r, "%s",
+			failure_record(site, step, -r, "%s",
 				       run->job.error ? launch_job_error(&run->job, text, sizeof text)
 						      : strerror(-r));
 	}
@@ -325,7 +292,7 @@ static void begin_freeze(struct site *site, const char *by)
 	    activity.last_active_ns)
 		run->last_active_ns = activity.last_active_ns;
 	if (run_age_us(run) > SETTLED_US)
-		clear_failure(site);
+		failure_clear(site);
 	run_untrack(run);
 	set_state(site, STATE_FREEZING, by);
 	r = cgroup_set_frozen(run->container.cgroup_fd, true);
@@ -382,40 +349,45 @@ static void kill_container(struct run *run)
 		(void)cgroup_kill(fd);
 }
 
-/* The signal is queued before the thaw, so that the program's first instruction is its handler. */
-static void signal_container(struct site *site, bool frozen)
+/* Signals a container that is frozen, so that nothing changes while it is looked whether it has a handler. The
+ * signal is queued before the thaw: the program's first instruction is its handler. */
+static void signal_container(struct site *site)
 {
 	struct run *run = site->run;
 	int r;
 
-	run_untrack(run);
+	run->signalled = true;
 	run_unwatch_freeze(run);
 	hold_release(&run->hold);
 	r = container_signal(&run->container, run->plan->spec->kill_signal);
 	if (r < 0 && r != -ESRCH)
 		log_error("site %s: cannot be signalled: %s", site->name, strerror(-r));
 	run->killed |= r == 1;
-	if (frozen)
-		(void)cgroup_set_frozen(run->container.cgroup_fd, false);
+	(void)cgroup_set_frozen(run->container.cgroup_fd, false);
+	set_timer(site);
+}
+
+/* A container that runs is frozen first; EVENT_FROZEN brings the signal, or a freeze that takes too long does.
+ */
+static void stop_container(struct site *site, bool frozen)
+{
+	struct run *run = site->run;
+
+	run_untrack(run);
+	if (frozen || cgroup_set_frozen(run->container.cgroup_fd, true) < 0 || run_watch_freeze(run) < 0)
+		signal_container(site);
 }
 
 static void begin_stop(struct site *site, enum site_event event, const char *by)
 {
 	struct run *run = site->run;
 	enum site_state from = site->state;
-	bool frozen = from == STATE_FREEZING || from == STATE_FROZEN;
 
 	if (run_age_us(run) > SETTLED_US && from != STATE_STOPPING)
-		clear_failure(site);
+		failure_clear(site);
 	if (from == STATE_STARTING && event == EVENT_TIMEOUT) {
 		run->failed_start = true;
-		record_failure(site, "start", ETIMEDOUT, "did not start within TimeoutStartSec=");
-	}
-	if (from == STATE_STOPPING && event == EVENT_TIMEOUT) {
-		log_warning("site %s: did not stop within TimeoutStopSec=: killing it", site->name);
-		kill_container(run);
-		set_timer(site);
-		return;
+		failure_record(site, "start", ETIMEDOUT, "did not start within TimeoutStartSec=");
 	}
 	set_state(site, STATE_STOPPING, by);
 	if (run->queued) {
@@ -425,7 +397,23 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 		if (run->failed_start)
 			kill_container(run);
 	} else if (container_exists(&run->container) && !run->killed) {
-		signal_container(site, frozen);
+		stop_container(site, from == STATE_FROZEN);
+	}
+}
+
+/* What happens while it stops. */
+static void go_on_stopping(struct site *site, enum site_event event)
+{
+	struct run *run = site->run;
+	bool to_be_signalled = container_exists(&run->container) && !run->signalled && !run->killed;
+
+	if (event == EVENT_STOP && to_be_signalled) { /* the start that was under way is over */
+		stop_container(site, false);
+	} else if ((event == EVENT_FROZEN || event == EVENT_TIMEOUT) && to_be_signalled) {
+		signal_container(site);
+	} else if (event == EVENT_TIMEOUT) {
+		log_warning("site %s: did not stop within TimeoutStopSec=: killing it", site->name);
+		kill_container(run);
 		set_timer(site);
 	}
 }
@@ -446,7 +434,7 @@ static void end_run(struct site *site, enum site_state state, const char *by)
 		return;
 	}
 	if (from == STATE_FAILED && by && str_equal(by, "command"))
-		clear_failure(site);
+		failure_clear(site);
 	run_destroy(run);
 	site->run = NULL;
 	site->restart_needed = false;
@@ -476,8 +464,11 @@ bool site_dispatch(struct site *site, enum site_event event, const char *by)
 	}
 	if (from == STATE_STOPPING && event == EVENT_WAKE)
 		site->wanted = true;
-	if (to == from && !(to == STATE_STOPPING && (event == EVENT_STOP || event == EVENT_TIMEOUT)))
+	if (to == from) {
+		if (to == STATE_STOPPING)
+			go_on_stopping(site, event);
 		return true;
+	}
 	switch (to) {
 	case STATE_STARTING:
 		begin_start(site, by);
@@ -509,56 +500,22 @@ void site_ended(struct site *site, bool clean, const char *how)
 	if (run->failed_start) {
 		blame = true;
 	} else if (site->state == STATE_STARTING) {
-		record_failure(site, "start", 0, "%s before it said READY=1", how);
+		failure_record(site, "start", 0, "%s before it said READY=1", how);
 		blame = true;
 	} else if (site->state == STATE_AWAKE && !clean && !run->killed) {
 		if (age_us > SETTLED_US)
-			clear_failure(site);
-		record_failure(site, "run", 0, "%s after %llu ms%s", how, (unsigned long long)(age_us / 1000),
+			failure_clear(site);
+		failure_record(site, "run", 0, "%s after %llu ms%s", how, (unsigned long long)(age_us / 1000),
 			       age_us < SETTLED_US ? ": see its output" : "");
 		blame = age_us < SETTLED_US;
 	} else if (site->state == STATE_AWAKE && age_us < QUICK_EXIT_US) {
 		blame = ++site->quick_exits >= QUICK_EXITS_MAX;
 		if (blame)
-			record_failure(site, "run", 0, "%s at once, %u times in a row", how, site->quick_exits);
+			failure_record(site, "run", 0, "%s at once, %u times in a row", how, site->quick_exits);
 	}
 	if (age_us >= QUICK_EXIT_US)
 		site->quick_exits = 0;
 	site_dispatch(site, blame ? EVENT_FAILED : EVENT_EXITED, clean ? "exited" : "died");
-}
-
-/* One line of a message of sd_notify(3). */
-static void notified_line(struct site *site, const char *line)
-{
-	struct run *run = site->run;
-	uint64_t us;
-
-	if (str_equal(line, "READY=1")) {
-		run->notify_ready = true;
-		if (site->state == STATE_STARTING && !run->job_in_flight)
-			site_dispatch(site, EVENT_READY, "ready");
-	} else if (strncmp(line, "STATUS=", 7) == 0) {
-		free(run->status_text);
-		run->status_text = strndup(line + 7, 256);
-	} else if (strncmp(line, "TORPOR_BUSY=", 12) == 0) {
-		if (run->tracked)
-			reaper_announce(site->daemon->reaper, site->id, line[12] == '1');
-	} else if (strncmp(line, "EXTEND_TIMEOUT_USEC=", 20) == 0 && str_to_u64(line + 20, &us) == 0 &&
-		   us <= EXTEND_MAX_US && us > site_timer_left_us(site)) {
-		if (site->state == STATE_STARTING || (site->state == STATE_STOPPING && !run->killed))
-			run_set_timer(run, us);
-	}
-}
-
-void site_notified(struct site *site, const char *message)
-{
-	autofree char *copy = strdup(message);
-	char *rest = copy, *line;
-
-	if (!copy)
-		return;
-	while (site->run && (line = strsep(&rest, "\n")))
-		notified_line(site, line);
 }
 
 uint64_t site_timer_left_us(const struct site *site)
@@ -685,7 +642,7 @@ void site_destroy(struct site *site)
 	run_destroy(site->run);
 	HASH_DEL(site->daemon->sites, site);
 	plan_unref(site->plan);
-	clear_failure(site);
+	failure_clear(site);
 	free(site->name);
 	free(site);
 }

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "container.h"
+#include "failure.h"
 #include "hold.h"
 #include "launcher.h"
 #include "listener.h"
@@ -31,6 +32,7 @@ struct run {
 	bool admitted;           /* holds a place among the starts under way */
 	bool failed_start;       /* what ends next is to blame: a start that took too long */
 	bool killed;             /* cgroup.kill was written: how it ended is our doing */
+	bool signalled;          /* KillSignal= was sent */
 	bool stop_when_frozen;   /* the verdict was stop: freeze, look, then stop */
 	bool tracked;            /* the reaper watches it */
 	bool notify_ready;       /* READY=1 came before the launcher's answer */
@@ -39,16 +41,6 @@ struct run {
 	uint64_t ready_ns;       /* when it became awake first */
 	int *listener_fds;       /* owned: for the job */
 	char *status_text;       /* STATUS= of sd_notify; owned */
-};
-
-/* The last thing that went wrong; kept until the next stop by command or a run that lasts. */
-struct failure {
-	uint64_t realtime_us;
-	const char *step;  /* static: a launch step's name, "run", "start" */
-	int error;         /* errno, or 0 */
-	unsigned restarts; /* in a row */
-	uint64_t retry_ns; /* CLOCK_MONOTONIC of the end of the back-off; 0: none */
-	char message[480];
 };
 
 struct site {
@@ -102,9 +94,6 @@ void site_launched(struct site *site);
 
 /* Its container has ended, cleanly (status 0) or not; how says it in words. */
 void site_ended(struct site *site, bool clean, const char *how);
-
-/* READY=1, STATUS=, EXTEND_TIMEOUT_USEC= and TORPOR_BUSY= of its container (sd_notify(3)). */
-void site_notified(struct site *site, const char *message);
 
 /* When its state's timer will fire, in microseconds from now; UINT64_MAX when none runs. */
 uint64_t site_timer_left_us(const struct site *site);

@@ -86,6 +86,8 @@ static int attach_at(struct child_context *c, long mount_fd, const char *path, b
 	int r;
 
 	if (!c->untrusted) {
+		if (directory)
+			RAWCALL(SYS_mkdirat, c->root_fd, path + 1, 0755); /* mostly it is not there yet */
 		r = (int)RAWCALL(SYS_move_mount, mount_fd, "", c->root_fd, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
 		if (r != -ENOENT)
 			return r;
@@ -240,25 +242,22 @@ static int attach_over(const struct child_context *c, long fd, const char *path)
 	return r;
 }
 
-/* The device inherits that /dev is read-only. */
-static int run_mask_file(const struct child_context *c, const char *path)
+/* Covers a name below /proc with something of /dev that is empty. */
+static int run_mask(const struct child_context *c, const char *path, const char *cover)
 {
+	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
 	int r = exists(c, path);
+	long fd;
 
-	return r < 0 ? r
-		     : attach_over(c,
-				   RAWCALL(SYS_open_tree, c->root_fd, "dev/null",
-					   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC),
-				   path);
-}
-
-static int run_mask_folder(const struct child_context *c, const char *path)
-{
-	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
-	int r = exists(c, path);
-
-	return r < 0 ? r
-		     : attach_over(c, new_filesystem("tmpfs", "mode=0555,size=4k,nr_inodes=2", sealed), path);
+	if (r < 0)
+		return r;
+	fd = RAWCALL(SYS_open_tree, c->root_fd, cover, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	r = fd < 0 ? (int)fd : set_attributes(fd, 0, sealed, 0);
+	if (r < 0) {
+		close_fd(fd);
+		return r;
+	}
+	return attach_over(c, fd, path);
 }
 
 static int run_rebind(const struct child_context *c, const char *path)
@@ -318,9 +317,9 @@ static int run_op(struct child_context *c, const struct mount_list *list, const 
 	case MOUNT_OP_MOVE:
 		return run_move(c, target);
 	case MOUNT_OP_MASK_FILE:
-		return run_mask_file(c, target);
+		return run_mask(c, target, "dev/null");
 	case MOUNT_OP_MASK_FOLDER:
-		return run_mask_folder(c, target);
+		return run_mask(c, target, "dev/shm"); /* before its own is mounted there */
 	case MOUNT_OP_REBIND_READ_ONLY:
 		return run_rebind(c, target);
 	case MOUNT_OP_FILESYSTEM:

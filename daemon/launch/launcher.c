@@ -12,6 +12,27 @@
 #include "launch.h"
 #include "log.h"
 
+/* ThreadSanitizer keeps one table of descriptors for all threads, and takes equal numbers of two tables for
+ * one: what a launcher thread does with its own is not for it to see. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OWN_DESCRIPTORS 1
+#endif
+#endif
+#ifdef OWN_DESCRIPTORS
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+#define BEGIN_OWN_DESCRIPTORS()                                                                                \
+	(AnnotateIgnoreReadsBegin(__FILE__, __LINE__), AnnotateIgnoreWritesBegin(__FILE__, __LINE__))
+#define END_OWN_DESCRIPTORS()                                                                                  \
+	(AnnotateIgnoreWritesEnd(__FILE__, __LINE__), AnnotateIgnoreReadsEnd(__FILE__, __LINE__))
+#else
+#define BEGIN_OWN_DESCRIPTORS() ((void)0)
+#define END_OWN_DESCRIPTORS()   ((void)0)
+#endif
+
 struct queue {
 	struct launch_job *first, **last;
 };
@@ -63,14 +84,20 @@ static void work(struct launcher *launcher, struct launch_thread *thread)
 
 	pthread_mutex_unlock(&launcher->mutex);
 	if (job) {
+		BEGIN_OWN_DESCRIPTORS();
 		launch_run(thread, job);
+		END_OWN_DESCRIPTORS();
 		pthread_mutex_lock(&launcher->mutex);
 		queue_push(&launcher->done, job);
 		pthread_mutex_unlock(&launcher->mutex);
 		/* By this thread's own copy: the process's descriptors are not in its table. */
+		BEGIN_OWN_DESCRIPTORS();
 		(void)eventfd_write(thread->event_fd, 1);
+		END_OWN_DESCRIPTORS();
 	} else {
+		BEGIN_OWN_DESCRIPTORS();
 		r = launch_prepare(thread);
+		END_OWN_DESCRIPTORS();
 		if (r < 0)
 			log_warning("namespaces cannot be made ahead: %s", strerror(-r));
 	}
@@ -85,7 +112,9 @@ static void *worker_main(void *argument)
 	bool tried = false;
 
 	pthread_setname_np(pthread_self(), "launcher");
+	BEGIN_OWN_DESCRIPTORS();
 	worker->error = launch_thread_init(&thread, launcher->cgroup_path, launcher->event_fd);
+	END_OWN_DESCRIPTORS();
 	pthread_mutex_lock(&launcher->mutex);
 	launcher->ready++;
 	pthread_cond_broadcast(&launcher->changed);
@@ -103,7 +132,9 @@ static void *worker_main(void *argument)
 		}
 	}
 	pthread_mutex_unlock(&launcher->mutex);
+	BEGIN_OWN_DESCRIPTORS();
 	launch_thread_finish(&thread);
+	END_OWN_DESCRIPTORS();
 	return NULL;
 }
 

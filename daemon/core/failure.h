@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+struct site;
+
+/* The last thing that went wrong; kept until the next stop by command or a run that lasts. */
+struct failure {
+	uint64_t realtime_us;
+	const char *step;  /* static: a launch step's name, "run", "start" */
+	int error;         /* errno, or 0 */
+	unsigned restarts; /* in a row */
+	uint64_t retry_ns; /* CLOCK_MONOTONIC of the end of the back-off; 0: none */
+	char message[480];
+};
+
+/* Remembers a failure of a site and logs it; one more in a row where one is remembered already. */
+void failure_record(struct site *site, const char *step, int error, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+void failure_clear(struct site *site);
+
+/* How long the site is left alone: 1 s after the first failure in a row, twice as long after each, 60 s at
+ * most. */
+uint64_t failure_backoff_us(const struct site *site);
