@@ -107,14 +107,14 @@ static void emit_spans(struct program *p, const struct span *spans, size_t n)
 
 static size_t make_spans(const struct filter_rules *rules, struct span *spans)
 {
-	size_t n = 0;
+	size_t n = 1;
 
-	for (uint32_t number = 0; number < FILTER_CALLS_MAX; number++) {
+	spans[0] = (struct span){0, rules->action[0], rules->check[0]};
+	for (uint32_t number = 1; number < FILTER_CALLS_MAX; number++) {
 		struct span span = {number, rules->action[number], rules->check[number]};
 
-		if (n > 0 && !span.check && !spans[n - 1].check && spans[n - 1].action == span.action)
-			continue;
-		spans[n++] = span;
+		if (span.check || spans[n - 1].check || spans[n - 1].action != span.action)
+			spans[n++] = span;
 	}
 	spans[n++] = (struct span){FILTER_CALLS_MAX, rules->fallback, NULL};
 	return n;
