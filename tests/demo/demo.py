@@ -7,6 +7,7 @@ import os
 import signal
 import statistics
 import sys
+import textwrap
 import time
 
 from box import BUILD, REPOSITORY, WWW, Box, Trouble, check_machine
@@ -217,10 +218,10 @@ class Demo:
         say(f"- {sites:,} sites could be visited all the time; {figures['awake']} at most were awake, which is")
         say(f"  {figures['awake'] / sites:.1%}. All others cost the {megabytes(figures['torpord'])} of torpord, "
             f"{figures['torpord'] / 1024 / sites:.1f} KB each.")
-        say(f"- A visitor of a cold site had the answer after {milliseconds(figures['thousand'])} (a file),")
         slow = ", ".join(f"{milliseconds(figures[site])} ({name})" for site, name in
                          (("php.localhost", "PHP"), ("node.localhost", "Node.js"), ("python.localhost", "Python")))
-        say(f"  {slow}: what the program's start takes.")
+        say(textwrap.fill(f"- A visitor of a cold site had the answer after {milliseconds(figures['thousand'])} "
+                          f"(a file), {slow}: what the program's start takes.", 79, subsequent_indent="  "))
         say(f"- A visitor of a frozen site had it after {milliseconds(min(figures['thaws']))} to "
             f"{milliseconds(max(figures['thaws']))}.")
         say(f"- {self.visitor.asked} visits, and every one was answered.")
