@@ -40,7 +40,14 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-int launch_thread_init(struct launch_thread *thread, const char *cgroup_path, int event_fd)
+static void close_set(struct fresh_set *set)
+{
+	fd_close(set->network_fd);
+	fd_close(set->ipc_fd);
+	fd_close(set->uts_fd);
+}
+
+int launch_thread_init(struct launch_thread *thread, const char *cgroup_path, int event_fd, unsigned max_spare)
 {
 	*thread = (struct launch_thread){.self_fd = -EBADF,
 					 .event_fd = -EBADF,
@@ -48,6 +55,7 @@ int launch_thread_init(struct launch_thread *thread, const char *cgroup_path, in
 					 .null_fd = -EBADF,
 					 .host_network_fd = -EBADF,
 					 .host_mounts_fd = -EBADF,
+					 .max_spare = max_spare,
 					 .stack = MAP_FAILED,
 					 .stack_bytes = CHILD_STACK_BYTES};
 	shared_root_init(&thread->shared_root);
@@ -85,17 +93,17 @@ void launch_thread_finish(struct launch_thread *thread)
 	fd_close(thread->host_network_fd);
 	fd_close(thread->host_mounts_fd);
 	shared_root_finish(&thread->shared_root);
+	while (thread->n_spare > 0)
+		close_set(&thread->spare[--thread->n_spare]);
 	if (thread->stack != MAP_FAILED)
 		munmap(thread->stack, thread->stack_bytes);
 }
 
-static int prepare_namespaces(struct launch_thread *thread)
+static int make_namespaces(struct launch_thread *thread)
 {
 	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
 	autoclose int fd = -EBADF;
 
-	if (thread->fresh)
-		return 0;
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
 		return -errno;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -105,15 +113,59 @@ static int prepare_namespaces(struct launch_thread *thread)
 	return 0;
 }
 
+static int enter_spare(struct launch_thread *thread)
+{
+	struct fresh_set *set = &thread->spare[--thread->n_spare];
+	int r = 0;
+
+	if (setns(set->network_fd, CLONE_NEWNET) < 0 || setns(set->ipc_fd, CLONE_NEWIPC) < 0 ||
+	    setns(set->uts_fd, CLONE_NEWUTS) < 0)
+		r = -errno;
+	close_set(set);
+	thread->fresh = r == 0;
+	return r;
+}
+
+/* Puts the set that the thread sits in aside; it is not fresh any more until it has made another. */
+static int put_aside(struct launch_thread *thread)
+{
+	struct fresh_set set = {
+		.network_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC),
+		.ipc_fd = open("/proc/thread-self/ns/ipc", O_RDONLY | O_CLOEXEC),
+		.uts_fd = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC),
+	};
+
+	if (set.network_fd < 0 || set.ipc_fd < 0 || set.uts_fd < 0) {
+		int r = -errno;
+
+		close_set(&set);
+		return r;
+	}
+	thread->spare[thread->n_spare++] = set;
+	thread->fresh = false;
+	return 0;
+}
+
+static int prepare_namespaces(struct launch_thread *thread)
+{
+	if (thread->fresh)
+		return 0;
+	return thread->n_spare > 0 ? enter_spare(thread) : make_namespaces(thread);
+}
+
 int launch_prepare(struct launch_thread *thread)
 {
 	const char *detail;
-	int r = prepare_namespaces(thread);
+	int r = 0;
 
-	if (r == 0 && thread->shared_root.list)
+	if (thread->shared_root.list)
 		r = shared_root_refresh(&thread->shared_root, thread->shared_root.list, thread->host_mounts_fd,
 					SHARED_ROOT_AGE_NS, &detail);
-	return r;
+	if (r == 0 && thread->fresh && thread->n_spare < thread->max_spare)
+		r = put_aside(thread);
+	if (r == 0 && !thread->fresh)
+		r = make_namespaces(thread);
+	return r < 0 ? r : thread->n_spare < thread->max_spare;
 }
 
 static int fail(struct launch_job *job, enum launch_step step, int error, const char *detail)

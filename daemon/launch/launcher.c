@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "fd.h"
 #include "launch.h"
@@ -33,6 +34,9 @@ void AnnotateIgnoreWritesEnd(const char *file, int line);
 #define END_OWN_DESCRIPTORS()   ((void)0)
 #endif
 
+#define SPARES           16       /* sets of namespaces made ahead by all threads together */
+#define PREPARE_DELAY_NS 2000000 /* after a start, before the next one is prepared */
+
 struct queue {
 	struct launch_job *first, **last;
 };
@@ -46,6 +50,7 @@ struct worker {
 struct launcher {
 	char *cgroup_path; /* owned */
 	int event_fd;
+	unsigned max_spare; /* sets of namespaces that each thread keeps ahead */
 
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
@@ -76,11 +81,12 @@ static struct launch_job *queue_pop(struct queue *queue)
 	return job;
 }
 
-/* One job, or with nothing to do the preparation of the next one. Called and left with the mutex. */
-static void work(struct launcher *launcher, struct launch_thread *thread)
+/* One job, or with nothing to do the preparation of the next one: whether there is more to prepare. Called and
+ * left with the mutex. */
+static bool work(struct launcher *launcher, struct launch_thread *thread)
 {
 	struct launch_job *job = queue_pop(&launcher->waiting);
-	int r;
+	int r = 1;
 
 	pthread_mutex_unlock(&launcher->mutex);
 	if (job) {
@@ -102,6 +108,21 @@ static void work(struct launcher *launcher, struct launch_thread *thread)
 			log_warning("namespaces cannot be made ahead: %s", strerror(-r));
 	}
 	pthread_mutex_lock(&launcher->mutex);
+	return r > 0;
+}
+
+/* Waits PREPARE_DELAY_NS for a job; whether something has come. */
+static bool wait_a_moment(struct launcher *launcher)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += PREPARE_DELAY_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	return pthread_cond_clockwait(&launcher->changed, &launcher->mutex, CLOCK_MONOTONIC, &until) == 0;
 }
 
 static void *worker_main(void *argument)
@@ -109,24 +130,27 @@ static void *worker_main(void *argument)
 	struct worker *worker = argument;
 	struct launcher *launcher = worker->launcher;
 	struct launch_thread thread;
-	bool tried = false;
+	bool unprepared = true;
 
 	pthread_setname_np(pthread_self(), "launcher");
 	BEGIN_OWN_DESCRIPTORS();
-	worker->error = launch_thread_init(&thread, launcher->cgroup_path, launcher->event_fd);
+	worker->error =
+		launch_thread_init(&thread, launcher->cgroup_path, launcher->event_fd, launcher->max_spare);
 	END_OWN_DESCRIPTORS();
 	pthread_mutex_lock(&launcher->mutex);
 	launcher->ready++;
 	pthread_cond_broadcast(&launcher->changed);
 	while (worker->error == 0) {
 		if (launcher->waiting.first) {
-			tried = false;
-			work(launcher, &thread);
+			(void)work(launcher, &thread);
+			unprepared = true;
 		} else if (launcher->stopping) {
 			break;
-		} else if (!thread.fresh && !tried) {
-			tried = true; /* once: where it fails, the next start says why */
-			work(launcher, &thread);
+		} else if (unprepared) {
+			/* Not at once: the program that has just been started needs the processor more. Where
+			 * it fails it is not tried again: the next start says why. */
+			if (!wait_a_moment(launcher) && !launcher->waiting.first)
+				unprepared = work(launcher, &thread);
 		} else {
 			pthread_cond_wait(&launcher->changed, &launcher->mutex);
 		}
@@ -173,6 +197,7 @@ int launcher_create(unsigned n_threads, const char *cgroup_path, struct launcher
 	if (!launcher)
 		return -ENOMEM;
 	launcher->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	launcher->max_spare = SPARES / n_threads < LAUNCH_SPARES_MAX ? SPARES / n_threads : LAUNCH_SPARES_MAX;
 	launcher->waiting.last = &launcher->waiting.first;
 	launcher->done.last = &launcher->done.first;
 	pthread_mutex_init(&launcher->mutex, NULL);
