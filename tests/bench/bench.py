@@ -27,6 +27,7 @@ SMALL, MIDDLE, LARGE = 10, 1000, 10000
 MANY = 64   # requests at a time
 FEW = 10    # sites of one serial round
 FROZEN_LOSS_S = 60
+PAUSE_S = 0.005  # before a cold wake that is to be by itself
 
 FULL = {"serial_rounds": 100, "many_rounds": 30, "idle_s": 60, "requests": 10000, "thaws": 1000}
 QUICK = {"serial_rounds": 10, "many_rounds": 3, "idle_s": 5, "requests": 1000, "thaws": 100}
@@ -114,6 +115,17 @@ class Bench:
                     self.add("cold", competitor, at_once, result)
                     competitor.cool(sites)
 
+    def alone(self):
+        """Cold wakes each by itself: what the one before set in motion is over."""
+        say("cold wakes, each by itself")
+        for _ in range(self.scale["serial_rounds"]):
+            for competitor in self.round():
+                sites = self.choose(competitor, FEW)
+                for site in sites:
+                    time.sleep(PAUSE_S)
+                    self.add("alone", competitor, 1, self.client.run(1, competitor.targets([site]), 1))
+                competitor.cool(sites)
+
     def warm_and_frozen(self):
         for at_once, rounds in ((1, self.scale["serial_rounds"]), (MANY, self.scale["many_rounds"])):
             say(f"warm and frozen, {at_once} at a time")
@@ -165,7 +177,7 @@ class Bench:
     # Results.
 
     def finish(self):
-        order = {"cold": 0, "frozen": 1, "warm": 2}
+        order = {"alone": 0, "cold": 1, "frozen": 2, "warm": 3}
         rows = sorted(self.samples,
                       key=lambda key: (order[key[0]], key[3], key[2], key[1] != "torpor", key[1]))
         self.results["latencies"] = [
@@ -177,6 +189,7 @@ class Bench:
         ratios = {}
         for sites in (SMALL, LARGE):
             at = f"serial, {sites} sites"
+            ratios[f"cold by itself, torpor / floor, {sites} sites"] = ("alone", "torpor", "alone", "floor", sites)
             ratios[f"cold, torpor / floor, {at}"] = ("cold", "torpor", "cold", "floor", sites)
             ratios[f"frozen / warm, torpor, {at}"] = ("frozen", "torpor", "warm", "torpor", sites)
         self.results["ratios"] = {name: p50[what, who, sites, 1] / p50[other, whom, sites, 1]
@@ -198,6 +211,7 @@ def main():
     with contextlib.ExitStack() as stack:
         bench = Bench(QUICK if options.quick else FULL, stack)
         bench.start_all()
+        bench.alone()
         bench.cold()
         bench.warm_and_frozen()
         bench.frozen_loss()
