@@ -34,7 +34,7 @@ void AnnotateIgnoreWritesEnd(const char *file, int line);
 #define END_OWN_DESCRIPTORS()   ((void)0)
 #endif
 
-#define SPARES           16       /* sets of namespaces made ahead by all threads together */
+#define SPARES           16      /* sets of namespaces made ahead by all threads together */
 #define PREPARE_DELAY_NS 2000000 /* after a start, before the next one is prepared */
 
 struct queue {
