@@ -356,6 +356,8 @@ class Instance:
         """Ends the daemon and checks that it ends well and leaves nothing behind."""
         code = self.terminate()
         assert code == 0, f"torpord: exit {code}\n{self.log()}"
+        if SANITIZED:  # a sanitizer's symbolizer, the daemon's own child, ends a moment after it
+            wait_until(lambda: not cgroups.processes(self.cgroup), "an empty cgroup")
         left = self.leftovers()
         assert not left, f"left over: {left}\n{self.log()}"
 
