@@ -291,7 +291,7 @@ static void load(struct daemon *daemon)
 	report_unclaimed(daemon);
 	log_notice("%u sites listening on %u sockets (limit %u of %llu open files), %u files refused",
 		   counts.loaded, daemon->n_listeners, daemon->max_listeners,
-		   (unsigned long long)daemon->max_listeners + RESERVED_FILES, counts.refused);
+		   (unsigned long long)daemon->max_files, counts.refused);
 	for (unsigned bit = CONTROLLER_CPU; bit <= CONTROLLER_PIDS; bit <<= 1)
 		if (!(daemon->host.controllers & bit))
 			log_notice("no %s controller in this host's cgroup v2: limits that need it are not in "

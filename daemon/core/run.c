@@ -180,11 +180,6 @@ void run_set_timer(struct run *run, uint64_t timeout_us)
 		uv_timer_start(&run->timer, on_timer, timeout_us / 1000 + (timeout_us % 1000 > 0), 0);
 }
 
-void run_stop_timer(struct run *run)
-{
-	uv_timer_stop(&run->timer);
-}
-
 bool run_pending(const struct run *run)
 {
 	const struct site *site = run->site;

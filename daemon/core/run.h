@@ -22,9 +22,8 @@ void run_detach(struct run *run);
 int run_watch_freeze(struct run *run);
 void run_unwatch_freeze(struct run *run);
 
-/* Arms the timer, once; SPEC_INFINITY: not. Or stops it. */
+/* Arms the timer, once; SPEC_INFINITY: it is stopped. */
 void run_set_timer(struct run *run, uint64_t timeout_us);
-void run_stop_timer(struct run *run);
 
 /* Whether something is there to be read on a held connection, or waits for a listener. */
 bool run_pending(const struct run *run);

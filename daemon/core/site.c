@@ -190,8 +190,7 @@ void site_launch(struct site *site)
 		run->listener_fds[i] = site->listeners[i]->fd;
 		set_nonblocking(site->listeners[i]->fd, spec->non_blocking);
 	}
-	run->job = (struct launch_job){
-		.plan = plan_ref(run->plan), .id = site->id, .listener_fds = run->listener_fds};
+	run->job = (struct launch_job){.plan = plan_ref(run->plan), .listener_fds = run->listener_fds};
 	run->job_in_flight = true;
 	set_timer(site);
 	launcher_submit(site->daemon->launcher, &run->job);

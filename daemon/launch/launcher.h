@@ -18,7 +18,6 @@ struct launch_job {
 	struct launch_job *next; /* the launcher's */
 
 	struct launch_plan *plan; /* one reference is the job's: the submitter gives it up afterwards */
-	uint64_t id;              /* the submitter's */
 	const int *listener_fds;  /* [plan->spec->n_listeners], of the process */
 
 	/* The result: a process that has executed its program, or an error. */
