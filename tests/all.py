@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs every test there is, in every build that has to pass them, and adds the counts up.
 
-    all.py [STAGE...]      stages: lint gcc clang asan tsan system system-asan system-tsan (default: all)
+    all.py [STAGE...] [-k EXPRESSION] [-x]
+        stages: lint gcc clang asan tsan system system-asan system-tsan vm (default: all)
+        -k, -x: for pytest, in the stages system... and vm
 
 The last line is "N passed, N failed, N skipped"; the exit code is 1 unless nothing failed and something ran."""
+import argparse
 import os
 import pathlib
 import subprocess
@@ -89,20 +92,32 @@ def unit(counts, name):
         counts.step(f"meson test in {folder}", False)
 
 
-def system(counts, name, files):
+def system(counts, name, files, options):
     folder = BUILDS[name][0]
     if not build(counts, name):
         return
     log = ROOT / folder / "system.junit.xml"
     log.unlink(missing_ok=True)
     sanitized = {"TORPOR_SANITIZED": "1"} if name in ("asan", "tsan") else {}
-    ok = run(["/usr/bin/python3", "-m", "pytest", "-q", "-x" if "-x" in sys.argv else "--tb=short", "-p",
-              "no:cacheprovider", f"--junitxml={log}", *files], TORPOR_BUILD=str(ROOT / folder), **sanitized)
+    ok = run(["/usr/bin/python3", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider",
+              f"--junitxml={log}", *options, *files], TORPOR_BUILD=str(ROOT / folder), **sanitized)
     if not counts.add_junit(log) or not ok and counts.failed == 0:
         counts.step(f"system tests of {folder}", False)
 
 
-def stages():
+def machine(counts, options):
+    """The tests in a machine of their own: what was built, installed on Debian, with systemd and all of cgroup v2."""
+    if not build(counts, "gcc"):
+        return
+    folder = ROOT / BUILDS["gcc"][0]
+    log = folder / "vm.junit.xml"
+    log.unlink(missing_ok=True)
+    ok = run(["/usr/bin/python3", "tests/vm/host/vm.py", "test", *options], TORPOR_BUILD=str(folder))
+    if not counts.add_junit(log) or not ok and counts.failed == 0:
+        counts.step("tests in a machine", False)
+
+
+def stages(options):
     folder = ROOT / "tests" / "system"
     sanitized = [str(folder / name) for name in SYSTEM_SANITIZED]
     return {
@@ -111,22 +126,28 @@ def stages():
         "clang": lambda counts: unit(counts, "clang"),
         "asan": lambda counts: unit(counts, "asan"),
         "tsan": lambda counts: unit(counts, "tsan"),
-        "system": lambda counts: system(counts, "gcc", [str(folder)]),
-        "system-asan": lambda counts: system(counts, "asan", sanitized),
-        "system-tsan": lambda counts: system(counts, "tsan", sanitized),
+        "system": lambda counts: system(counts, "gcc", [str(folder)], options),
+        "system-asan": lambda counts: system(counts, "asan", sanitized, options),
+        "system-tsan": lambda counts: system(counts, "tsan", sanitized, options),
+        "vm": lambda counts: machine(counts, options),
     }
 
 
 def main():
-    wanted = [name for name in sys.argv[1:] if not name.startswith("-")] or list(stages())
-    unknown = set(wanted) - set(stages())
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("stages", nargs="*")
+    parser.add_argument("-k", metavar="EXPRESSION")
+    parser.add_argument("-x", action="store_true")
+    arguments = parser.parse_args()
+    known = stages(["-x"] * arguments.x + (["-k", arguments.k] if arguments.k else []))
+    unknown = set(arguments.stages) - set(known)
     if unknown:
-        print(f"no such stage: {' '.join(sorted(unknown))}; there are {' '.join(stages())}", file=sys.stderr)
+        print(f"no such stage: {' '.join(sorted(unknown))}; there are {' '.join(known)}", file=sys.stderr)
         return 2
     counts = Counts()
-    for name in wanted:
+    for name in arguments.stages or known:
         say(name)
-        stages()[name](counts)
+        known[name](counts)
     say("done")
     print(f"\n{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped", flush=True)
     return 1 if counts.failed or not counts.passed else 0

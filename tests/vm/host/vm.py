@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Boots the machine of the tests.
+
+    vm.py test [PYTEST-OPTION...]   runs tests/vm in it; the results go to vm.junit.xml in the build folder
+    vm.py shell                     gives a shell in it
+
+TORPOR_BUILD names the build folder (default: build), which has to be up to date."""
+import os
+import pathlib
+import signal
+import sys
+import time
+
+from image import Disks, Trouble
+from machine import Machine, Silent, shell
+from results import Results
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+BUILD = pathlib.Path(os.environ.get("TORPOR_BUILD", REPOSITORY / "build")).resolve()
+SILENCE_S = 300  # longer than guest.py gives one test, and than a boot takes on a busy host
+TOTAL_S = 1500
+
+
+def test(arguments):
+    results = Results()
+    started = time.monotonic()
+    try:
+        with Disks(REPOSITORY, BUILD, arguments) as disks:
+            print(f"the image took {time.monotonic() - started:.0f} s", flush=True)
+            with Machine(disks, BUILD / "vm-console.log") as machine:
+                why = "the machine ended"
+                try:
+                    for line in machine.reports(SILENCE_S, TOTAL_S):
+                        results.take(line)
+                        if results.done:
+                            break
+                except Silent as silent:
+                    why = str(silent)
+                results.end(why, machine.console_tail())
+    except Trouble as trouble:
+        results.end("the machine's disk could not be made", str(trouble))
+    print(f"\n{time.monotonic() - started:.0f} s in all; the console's log is {BUILD / 'vm-console.log'}", flush=True)
+    results.write_junit(BUILD / "vm.junit.xml")
+    return 0 if results.passed else 1
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    what, arguments = (sys.argv + [""])[1], sys.argv[2:]
+    if what == "test":
+        return test(arguments)
+    if what == "shell" and not arguments:
+        try:
+            with Disks(REPOSITORY, BUILD, []) as disks:
+                return shell(disks)
+        except Trouble as trouble:
+            print(trouble, file=sys.stderr)
+            return 1
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
