@@ -8,6 +8,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "sockdiag.h"
 #include "tally.h"
@@ -143,15 +144,15 @@ static void *thread_main(void *userdata)
 			continue;
 		}
 		if (next_ns == 0)
-			next_ns = watched_now_ns() + interval_ns;
-		if (watched_now_ns() < next_ns) {
+			next_ns = clock_now_ns() + interval_ns;
+		if (clock_now_ns() < next_ns) {
 			wait_until(reaper, next_ns);
 			continue;
 		}
 		scan(reaper);
 		next_ns += interval_ns;
-		if (next_ns < watched_now_ns()) /* late: no burst of scans to catch up */
-			next_ns = watched_now_ns() + interval_ns;
+		if (next_ns < clock_now_ns()) /* late: no burst of scans to catch up */
+			next_ns = clock_now_ns() + interval_ns;
 	}
 	pthread_mutex_unlock(&reaper->lock);
 	return NULL;
@@ -300,7 +301,7 @@ void reaper_announce(struct reaper *reaper, uint64_t id, bool busy)
 	site = find(reaper, id);
 	if (site) {
 		site->announced_busy = busy;
-		idle_state_touch(&site->state, watched_now_ns());
+		idle_state_touch(&site->state, clock_now_ns());
 		drop_verdict(reaper, site);
 	}
 	pthread_mutex_unlock(&reaper->lock);
@@ -314,7 +315,7 @@ bool reaper_next_verdict(struct reaper *reaper, struct reaper_verdict *ret)
 	site = reaper->queue;
 	if (site) {
 		*ret = (struct reaper_verdict){.id = site->id, .verdict = site->verdict};
-		idle_state_touch(&site->state, watched_now_ns());
+		idle_state_touch(&site->state, clock_now_ns());
 		drop_verdict(reaper, site);
 	}
 	pthread_mutex_unlock(&reaper->lock);

@@ -3,18 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "fd.h"
-
-uint64_t watched_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
 
 struct watched *watched_create(const struct reaper_site *from)
 {
@@ -35,7 +27,7 @@ struct watched *watched_create(const struct reaper_site *from)
 		memcpy(site->listeners, from->listeners, from->n_listeners * sizeof *site->listeners);
 	}
 	site->cgroup_fd = from->cgroup_fd;
-	idle_state_touch(&site->state, watched_now_ns());
+	idle_state_touch(&site->state, clock_now_ns());
 	return site;
 }
 
@@ -60,7 +52,7 @@ static void fill_sample(struct watched *site)
 
 	sample.cpu_known = cgroup_cpu_usage_us(site->cgroup_fd, &sample.cpu_usage_us) == 0;
 	/* After all figures were taken: the error of the time is one towards use. */
-	sample.now_ns = watched_now_ns();
+	sample.now_ns = clock_now_ns();
 	site->sample = sample;
 }
 

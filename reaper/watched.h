@@ -49,6 +49,3 @@ void watched_release(struct watched *site);
 
 /* Looks at n sites: fills their samples, all but announced_busy. Without the lock: this takes milliseconds. */
 void watched_look(struct watched *const *sites, size_t n, struct tally_table *table, struct sockdiag *diag);
-
-/* CLOCK_MONOTONIC */
-uint64_t watched_now_ns(void);

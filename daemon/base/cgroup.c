@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "fd.h"
 #include "str.h"
 
@@ -52,13 +53,12 @@ static int wait_empty(int cgroup_fd)
 {
 	autoclose int events_fd = openat(cgroup_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	struct cgroup_events events;
-	struct timespec start, now;
-	long left = DESTROY_WAIT_MS;
+	uint64_t start_ns = clock_now_ns();
 
 	if (events_fd < 0)
 		return -errno;
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (;;) {
+		uint64_t waited_ms;
 		struct pollfd pollfd = {.fd = events_fd, .events = POLLPRI};
 		int r = cgroup_read_events(events_fd, &events);
 
@@ -66,12 +66,10 @@ static int wait_empty(int cgroup_fd)
 			return r;
 		if (!events.populated)
 			return 0;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		left = DESTROY_WAIT_MS - (now.tv_sec - start.tv_sec) * 1000 -
-		       (now.tv_nsec - start.tv_nsec) / 1000000;
-		if (left <= 0)
+		waited_ms = (clock_now_ns() - start_ns) / 1000000;
+		if (waited_ms >= DESTROY_WAIT_MS)
 			return -EBUSY;
-		(void)poll(&pollfd, 1, (int)left);
+		(void)poll(&pollfd, 1, (int)(DESTROY_WAIT_MS - waited_ms));
 	}
 }
 

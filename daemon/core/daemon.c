@@ -9,10 +9,10 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "control.h"
 #include "delegation.h"
 #include "loader.h"
@@ -23,24 +23,6 @@
 #define STARVED_MS        1000
 #define OWN_FILES         256 /* the daemon's own, and what it opens for a moment */
 #define FILES_A_CONTAINER 4   /* pidfd, cgroup, cgroup.events, the reaper's cgroup */
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-uint64_t daemon_now_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
-uint64_t daemon_realtime_us(void)
-{
-	return clock_ns(CLOCK_REALTIME) / 1000;
-}
 
 void daemon_take_launched(struct daemon *daemon)
 {
@@ -381,7 +363,7 @@ int daemon_run(const struct options *options)
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it, and children would vanish unseen */
-	daemon.started_us = daemon_realtime_us();
+	daemon.started_us = clock_realtime_us();
 	r = init_loop(&daemon);
 	if (r < 0) {
 		log_error("the event loop cannot be set up: %s", strerror(-r));

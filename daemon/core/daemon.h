@@ -57,10 +57,6 @@ struct daemon {
 	bool stopping;
 };
 
-/* CLOCK_MONOTONIC in nanoseconds, CLOCK_REALTIME in microseconds. */
-uint64_t daemon_now_ns(void);
-uint64_t daemon_realtime_us(void);
-
 /* Sets everything up, loads all sites, says READY=1, runs until SIGTERM, stops all. Returns an exit code. */
 int daemon_run(const struct options *options);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "daemon.h"
 #include "log.h"
 
@@ -26,7 +27,7 @@ void failure_record(struct site *site, const char *step, int error, const char *
 		site->failure = calloc(1, sizeof *site->failure);
 	if (!site->failure)
 		return;
-	*site->failure = (struct failure){.realtime_us = daemon_realtime_us(), .step = step, .error = error};
+	*site->failure = (struct failure){.realtime_us = clock_realtime_us(), .step = step, .error = error};
 	site->failure->restarts = restarts + 1;
 	va_start(args, format);
 	vsnprintf(site->failure->message, sizeof site->failure->message, format, args);

@@ -5,6 +5,7 @@
 
 #include "cleanup.h"
 #include "client.h"
+#include "clock.h"
 #include "daemon.h"
 #include "interface.h"
 #include "loader.h"
@@ -61,7 +62,7 @@ static void reply_rested(struct client *client, const struct site *site)
 {
 	client_reply(client,
 		     json_pack("{s:s, s:I}", "state", site_rule(site->state)->name, "took_us",
-			       (json_int_t)((daemon_now_ns() - client->wait_since_ns) / 1000)),
+			       (json_int_t)((clock_now_ns() - client->wait_since_ns) / 1000)),
 		     false);
 }
 
@@ -95,7 +96,7 @@ static void wait_for(struct client *client, struct site *site, enum site_state t
 	client->wait = WAIT_SITE;
 	client->site_id = id;
 	client->target = target;
-	client->wait_since_ns = daemon_now_ns();
+	client->wait_since_ns = clock_now_ns();
 	if (site->state == target && event != EVENT_STOP) {
 		reply_rested(client, site);
 		return;
@@ -154,7 +155,7 @@ static void method_restart(struct client *client, json_t *parameters)
 	client->wait = WAIT_SITE;
 	client->site_id = site->id;
 	client->target = STATE_AWAKE;
-	client->wait_since_ns = daemon_now_ns();
+	client->wait_since_ns = clock_now_ns();
 	if (!site_dispatch(site, EVENT_STOP, "command"))
 		not_possible(client, site, "torpord is stopping");
 }

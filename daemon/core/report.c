@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "daemon.h"
 #include "lookup.h"
 #include "str.h"
@@ -100,7 +101,7 @@ static void add_activity(json_t *object, const struct site *site, bool full)
 	set(object, "cpu", json_real(activity.cpu));
 	if (!full)
 		return;
-	idle_us = (daemon_now_ns() - activity.last_active_ns) / 1000;
+	idle_us = (clock_now_ns() - activity.last_active_ns) / 1000;
 	set_u64(object, "waiting", activity.waiting);
 	set_u64(object, "idle_us", idle_us);
 	if (activity.reason != BUSY_NOT)
@@ -181,7 +182,7 @@ static json_t *failure_json(const struct failure *failure)
 	json_t *object =
 		json_pack("{s:I, s:s, s:i, s:I}", "time_us", (json_int_t)failure->realtime_us, "step",
 			  failure->step, "errno", failure->error, "restarts", (json_int_t)failure->restarts);
-	uint64_t now = daemon_now_ns();
+	uint64_t now = clock_now_ns();
 
 	if (!object)
 		return NULL;

@@ -11,6 +11,7 @@
 #include <utlist.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "daemon.h"
 #include "log.h"
 
@@ -41,7 +42,7 @@ struct run *run_create(struct site *site)
 		return NULL;
 	run->site = site;
 	run->plan = plan_ref(site->plan);
-	run->wake_ns = daemon_now_ns();
+	run->wake_ns = clock_now_ns();
 	container_init(&run->container);
 	uv_timer_init(&site->daemon->loop, &run->timer);
 	run->timer.data = run;

@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "control.h"
 #include "daemon.h"
 #include "failure.h"
@@ -26,7 +27,7 @@
 
 static uint64_t run_age_us(const struct run *run)
 {
-	return run->ready_ns ? (daemon_now_ns() - run->ready_ns) / 1000 : 0;
+	return run->ready_ns ? (clock_now_ns() - run->ready_ns) / 1000 : 0;
 }
 
 /* The state, and what goes with it. */
@@ -91,7 +92,7 @@ static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 	case TIMER_FROZEN:
 		if (spec->keep != KEEP_NONE || spec->stop_after_us == SPEC_INFINITY)
 			return SPEC_INFINITY;
-		idle_us = (daemon_now_ns() - site->run->last_active_ns) / 1000;
+		idle_us = (clock_now_ns() - site->run->last_active_ns) / 1000;
 		return idle_us < spec->stop_after_us ? spec->stop_after_us - idle_us : 0;
 	case TIMER_STOP:
 		if (site->run->killed)
@@ -113,7 +114,7 @@ static void set_timer(struct site *site)
 		return;
 	run_set_timer(site->run, timer == TIMER_NONE ? SPEC_INFINITY : timer_length_us(site, timer));
 	if (timer == TIMER_BACKOFF && site->failure)
-		site->failure->retry_ns = daemon_now_ns() + failure_backoff_us(site) * 1000;
+		site->failure->retry_ns = clock_now_ns() + failure_backoff_us(site) * 1000;
 }
 
 /* The only place that writes a site's state. */
@@ -125,11 +126,11 @@ static void set_state(struct site *site, enum site_state state, const char *by)
 	if (site->state == state)
 		return;
 	if (state == STATE_AWAKE) {
-		took_us = (daemon_now_ns() - site->run->wake_ns) / 1000;
+		took_us = (clock_now_ns() - site->run->wake_ns) / 1000;
 		site->last_took_us = took_us;
 	}
 	site->state = (uint8_t)state;
-	site->since_us = daemon_realtime_us();
+	site->since_us = clock_realtime_us();
 	if (from->watched != to->watched)
 		watch_listeners(site, to->watched && !site->daemon->stopping);
 	set_timer(site);
@@ -141,7 +142,7 @@ static void set_state(struct site *site, enum site_state state, const char *by)
 
 static void note_wake(struct site *site, const char *by)
 {
-	site->last_wake_us = daemon_realtime_us();
+	site->last_wake_us = clock_realtime_us();
 	site->last_wake_by = by;
 }
 
@@ -258,11 +259,11 @@ static void become_awake(struct site *site, const char *by)
 
 	give_place_up(run);
 	if (site->state == STATE_STARTING) {
-		run->ready_ns = daemon_now_ns();
+		run->ready_ns = clock_now_ns();
 		site->wakes++;
 		site->daemon->wakes++;
 	} else {
-		run->wake_ns = daemon_now_ns();
+		run->wake_ns = clock_now_ns();
 		run_unwatch_freeze(run);
 		hold_release(&run->hold);
 		run->stop_when_frozen = false;
@@ -286,7 +287,7 @@ static void begin_freeze(struct site *site, const char *by)
 	struct reaper_activity activity;
 	int r;
 
-	run->last_active_ns = daemon_now_ns();
+	run->last_active_ns = clock_now_ns();
 	if (run->tracked && reaper_get_activity(site->daemon->reaper, site->id, &activity) &&
 	    activity.last_active_ns)
 		run->last_active_ns = activity.last_active_ns;
@@ -553,7 +554,7 @@ struct site *site_create(struct daemon *daemon, struct launch_plan *plan, struct
 	site->plan = plan;
 	site->id = ++daemon->next_id;
 	site->state = STATE_COLD;
-	site->since_us = daemon_realtime_us();
+	site->since_us = clock_realtime_us();
 	adopt_listeners(site, listeners);
 	watch_listeners(site, true);
 	if (plan->spec->keep != KEEP_NONE)

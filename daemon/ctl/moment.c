@@ -4,26 +4,19 @@
 #include <time.h>
 
 #include "arena.h"
+#include "clock.h"
 #include "str.h"
 
 #define JUST_NOW_US 1000000 /* closer than the two clocks can be told apart by eye */
 
-static uint64_t clock_us(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 uint64_t moment_now(void)
 {
-	return clock_us(CLOCK_REALTIME);
+	return clock_realtime_us();
 }
 
 uint64_t moment_monotonic(void)
 {
-	return clock_us(CLOCK_MONOTONIC);
+	return clock_now_ns() / 1000;
 }
 
 const char *moment_span(struct arena *arena, uint64_t us)

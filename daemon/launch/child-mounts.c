@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
-#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
 #include <stddef.h>
+#include <sys/mount.h>
 
 #include "child.h"
 #include "rawcall.h"
 
-/* The mount operations of a launch plan. Every target is found by openat2(2) within the new root and mounted on
- * by descriptor: whatever a tenant put there, or swaps meanwhile, a mount cannot land outside. */
+/* The mount operations of a launch plan. The working directory is the new root. Every target is found by
+ * openat2(2) within it and mounted on by descriptor: whatever a tenant put there, or swaps meanwhile, a mount
+ * cannot land outside. */
 
 static void close_fd(long fd)
 {
@@ -18,11 +19,11 @@ static void close_fd(long fd)
 }
 
 /* An O_PATH descriptor of a path inside the root; links are followed within the root. */
-static long find_target(const struct child_context *c, const char *path)
+static long find_target(const char *path)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 
-	return RAWCALL(SYS_openat2, c->root_fd, path, &how, sizeof how);
+	return RAWCALL(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
 }
 
 static int set_attributes(long fd, unsigned flags, uint64_t set, uint64_t clear)
@@ -42,10 +43,10 @@ static int is_directory(long fd)
 
 /* Makes path, a folder or an empty file, with its parents; no link is followed on the way. Returns an O_PATH
  * descriptor of it. */
-static long make_target(const struct child_context *c, const char *path, bool directory, mode_t mode)
+static long make_target(const char *path, bool directory, mode_t mode)
 {
 	char name[256];
-	long fd = RAWCALL(SYS_openat, c->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), next, r;
+	long fd = RAWCALL(SYS_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), next, r;
 
 	while (fd >= 0) {
 		size_t n = 0;
@@ -87,14 +88,14 @@ static int attach_at(struct child_context *c, long mount_fd, const char *path, b
 
 	if (!c->untrusted) {
 		if (directory)
-			RAWCALL(SYS_mkdirat, c->root_fd, path + 1, 0755); /* mostly it is not there yet */
-		r = (int)RAWCALL(SYS_move_mount, mount_fd, "", c->root_fd, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
+			RAWCALL(SYS_mkdirat, AT_FDCWD, path + 1, 0755); /* mostly it is not there yet */
+		r = (int)RAWCALL(SYS_move_mount, mount_fd, "", AT_FDCWD, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
 		if (r != -ENOENT)
 			return r;
 	}
-	target = find_target(c, path);
+	target = find_target(path);
 	if (target == -ENOENT)
-		target = make_target(c, path, directory, 0755);
+		target = make_target(path, directory, 0755);
 	if (target < 0)
 		return (int)target;
 	r = attach(mount_fd, target);
@@ -224,60 +225,23 @@ static int run_filesystem(struct child_context *c, const struct mount_op *op, co
 	return r;
 }
 
-/* A mount that finds no place to go would be taken apart again, which waits for an RCU grace period: look
- * first. */
-static int exists(const struct child_context *c, const char *path)
+/* Binds by path, sealed: below /proc, where no tenant has a say. A target that is missing is found out before
+ * the source is cloned; a clone that found no place to go would be taken apart again, which waits for an RCU
+ * grace period. */
+static int bind_sealed(const char *source, const char *target)
 {
-	struct statx stx;
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
+	long r = RAWCALL(SYS_mount, source, target, NULL, MS_BIND, NULL);
 
-	return (int)RAWCALL(SYS_statx, c->root_fd, path + 1, 0, STATX_TYPE, &stx);
-}
-
-static int attach_over(const struct child_context *c, long fd, const char *path)
-{
-	int r = fd < 0 ? (int)fd
-		       : (int)RAWCALL(SYS_move_mount, fd, "", c->root_fd, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
-
-	close_fd(fd);
-	return r;
-}
-
-/* Covers a name below /proc with something of /dev that is empty. */
-static int run_mask(const struct child_context *c, const char *path, const char *cover)
-{
-	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
-	int r = exists(c, path);
-	long fd;
-
-	if (r < 0)
-		return r;
-	fd = RAWCALL(SYS_open_tree, c->root_fd, cover, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	r = fd < 0 ? (int)fd : set_attributes(fd, 0, sealed, 0);
-	if (r < 0) {
-		close_fd(fd);
-		return r;
-	}
-	return attach_over(c, fd, path);
-}
-
-static int run_rebind(const struct child_context *c, const char *path)
-{
-	const uint64_t sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
-	long fd = RAWCALL(SYS_open_tree, c->root_fd, path + 1,
-			  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	int r = fd < 0 ? (int)fd : set_attributes(fd, AT_RECURSIVE, sealed, 0);
-
-	if (r < 0) {
-		close_fd(fd);
-		return r;
-	}
-	return attach_over(c, fd, path);
+	if (r == 0)
+		r = RAWCALL(SYS_mount_setattr, AT_FDCWD, target, 0, &attr, sizeof attr);
+	return (int)r;
 }
 
 /* Operations on what is there already. */
-static int run_on_target(struct child_context *c, const struct mount_op *op, const char *path)
+static int run_on_target(const struct mount_op *op, const char *path)
 {
-	long target = find_target(c, path);
+	long target = find_target(path);
 	int r = 0;
 
 	if (target < 0)
@@ -305,33 +269,33 @@ static int run_op(struct child_context *c, const struct mount_list *list, const 
 	/* Paths of an operation are absolute, and relative to the root here. */
 	switch (op->kind) {
 	case MOUNT_OP_DIRECTORY:
-		fd = make_target(c, target, true, op->mode);
+		fd = make_target(target, true, op->mode);
 		close_fd(fd);
 		return fd < 0 ? (int)fd : 0;
 	case MOUNT_OP_SYMLINK:
-		return (int)RAWCALL(SYS_symlinkat, source, c->root_fd, target + 1);
+		return (int)RAWCALL(SYS_symlinkat, source, AT_FDCWD, target + 1);
 	case MOUNT_OP_DEVICE:
-		return (int)RAWCALL(SYS_mknodat, c->root_fd, target + 1, S_IFCHR | op->mode, op->device);
+		return (int)RAWCALL(SYS_mknodat, AT_FDCWD, target + 1, S_IFCHR | op->mode, op->device);
 	case MOUNT_OP_BIND:
 		return run_bind(c, op, source, target);
 	case MOUNT_OP_MOVE:
 		return run_move(c, target);
 	case MOUNT_OP_MASK_FILE:
-		return run_mask(c, target, "dev/null");
+		return bind_sealed("dev/null", target + 1);
 	case MOUNT_OP_MASK_FOLDER:
-		return run_mask(c, target, "dev/shm"); /* before its own is mounted there */
+		return bind_sealed("dev/mqueue", target + 1);
 	case MOUNT_OP_REBIND_READ_ONLY:
-		return run_rebind(c, target);
+		return bind_sealed(target + 1, target + 1);
 	case MOUNT_OP_FILESYSTEM:
 		return run_filesystem(c, op, source, target, mount_text(list, op->options));
 	default:
-		return run_on_target(c, op, target);
+		return run_on_target(op, target);
 	}
 }
 
-int child_mount(struct child_context *c, const struct mount_list *list)
+int child_mount(struct child_context *c, const struct mount_list *list, uint32_t begin, uint32_t end)
 {
-	for (uint32_t i = 0; i < list->n_ops; i++) {
+	for (uint32_t i = begin; i < end; i++) {
 		const struct mount_op *op = &list->ops[i];
 		int r;
 
@@ -343,26 +307,14 @@ int child_mount(struct child_context *c, const struct mount_list *list)
 	return 0;
 }
 
-int child_mount_root(struct child_context *c)
+int child_mount_root(void)
 {
-	long r =
+	long fd =
 		new_filesystem("tmpfs", "mode=0755,size=1m,nr_inodes=4k", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	long r = fd < 0 ? fd : RAWCALL(SYS_move_mount, fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
 
-	RAWCALL(SYS_umask, 0);
-	if (r < 0)
-		return (int)r;
-	c->root_fd = (int)r;
-	return (int)RAWCALL(SYS_move_mount, r, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
-}
-
-/* The new root lies over the old one, which is the shared root with nothing left in it but empty folders; going
- * in is enough, as switch_root(8) does. To unmount the old one would wait for an RCU grace period, a tenth of
- * the start. */
-int child_enter_root(struct child_context *c)
-{
-	long r = RAWCALL(SYS_fchdir, c->root_fd);
-
-	if (r == 0)
-		r = RAWCALL(SYS_chroot, ".");
+	if (r >= 0)
+		r = RAWCALL(SYS_fchdir, fd);
+	close_fd(fd);
 	return (int)r;
 }

@@ -43,11 +43,6 @@ static int step_keyring(struct child_context *c)
 	return r < 0 && r != -ENOSYS ? (int)r : 0;
 }
 
-static int step_network(struct child_context *c)
-{
-	return c->network_fd < 0 ? 0 : (int)RAWCALL(SYS_setns, c->network_fd, CLONE_NEWNET);
-}
-
 static int step_hostname(struct child_context *c)
 {
 	size_t n = length(c->plan->spec->name);
@@ -71,7 +66,7 @@ static int step_oom_score(struct child_context *c)
 	} while (rest);
 	if (value < 0)
 		*--at = '-';
-	fd = RAWCALL(SYS_openat, c->root_fd, "proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	fd = RAWCALL(SYS_openat, AT_FDCWD, "proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return (int)fd;
 	r = RAWCALL(SYS_write, fd, at, text + sizeof text - at);
@@ -100,13 +95,17 @@ static int step_limits(struct child_context *c)
 
 static int step_mounts(struct child_context *c)
 {
-	return child_mount(c, c->plan->system_mounts->data);
+	const struct mount_list *list = c->plan->system_mounts->data;
+
+	return child_mount(c, list, list->n_ahead, list->n_ops);
 }
 
 static int step_unit_mounts(struct child_context *c)
 {
+	const struct mount_list *list = c->plan->unit_mounts->data;
+
 	c->untrusted = true;
-	return child_mount(c, c->plan->unit_mounts->data);
+	return child_mount(c, list, 0, list->n_ops);
 }
 
 /* The program's descriptors are 0 to 2 and its listeners from 3 (or 0); all else is closed. Sources lie above
@@ -256,15 +255,12 @@ static const struct {
 } steps[] = {
 	{STEP_SESSION, step_session},
 	{STEP_KEYRING, step_keyring},
-	{STEP_NETWORK, step_network},
 	{STEP_HOSTNAME, step_hostname},
 	{STEP_PRIORITY, step_priority},
 	{STEP_LIMITS, step_limits},
-	{STEP_ROOT, child_mount_root},
 	{STEP_MOUNTS, step_mounts},
 	{STEP_UNIT_MOUNTS, step_unit_mounts},
 	{STEP_OOM_SCORE, step_oom_score},
-	{STEP_ENTER_ROOT, child_enter_root},
 	{STEP_DESCRIPTORS, step_descriptors},
 	{STEP_GROUPS, step_groups},
 	{STEP_BOUNDING_SET, step_bounding_set},

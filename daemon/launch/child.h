@@ -19,7 +19,6 @@ struct child_context {
 	char *const *envp;
 	const int *listener_fds; /* [plan->spec->n_listeners], each at least CHILD_FD_BASE, as the next three */
 	int stdin_fd, stdout_fd, stderr_fd;
-	int network_fd; /* a network namespace to enter; negative: stay in the launcher's fresh one */
 
 	/* Sources of the binds in the unit's list, in their order: mounts that are attached nowhere yet;
 	 * -ENOENT where an optional one is missing. NULL: binds open their sources themselves, on the host. */
@@ -27,7 +26,6 @@ struct child_context {
 	unsigned next_bind;
 
 	bool untrusted; /* targets may lie in what a tenant can write */
-	int root_fd;    /* the child's own */
 
 	/* What the launcher reads when the child is gone. */
 	int error;             /* errno of the failed step; 0: execve has happened */
@@ -39,12 +37,11 @@ struct child_context {
  * clone3_vfork(). */
 void child_main(void *context) __attribute__((noreturn));
 
-/* Mounts (child-mounts.c); also used by the launcher to make the shared root. Each 0 or -errno, with
- * context->detail set. child_mount_root() puts an empty root over the present one, child_mount() carries a list
- * of operations out below it, child_enter_root() makes it the process's root. */
-int child_mount_root(struct child_context *context);
-int child_mount(struct child_context *context, const struct mount_list *list);
-int child_enter_root(struct child_context *context);
+/* Mounts (child-mounts.c); also used by the launcher to make the shared root and sandboxes. Each 0 or -errno.
+ * child_mount_root() puts an empty root over the present one and goes there; child_mount() carries operations
+ * begin to end - 1 of a list out below the working directory, and sets context->detail. */
+int child_mount_root(void);
+int child_mount(struct child_context *context, const struct mount_list *list, uint32_t begin, uint32_t end);
 
 /* A mount of the host's source that is attached nowhere yet, with the operation's attributes: a descriptor or
  * -errno. */

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,154 +17,65 @@
 #include <sys/wait.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "child.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "clone.h"
 #include "envfile.h"
 #include "log.h"
 #include "str.h"
 
-#define CHILD_STACK_BYTES  (64 * 1024)
-#define SHARED_ROOT_AGE_NS UINT64_C(60000000000) /* made anew when older, between two starts */
+#define CHILD_STACK_BYTES (64 * 1024)
 
-static uint64_t now_ns(void)
+int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, unsigned max_spare)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static void close_set(struct fresh_set *set)
-{
-	fd_close(set->network_fd);
-	fd_close(set->ipc_fd);
-	fd_close(set->uts_fd);
-}
-
-int launch_thread_init(struct launch_thread *thread, const char *cgroup_path, int event_fd, unsigned max_spare)
-{
-	*thread = (struct launch_thread){.self_fd = -EBADF,
-					 .event_fd = -EBADF,
-					 .cgroup_fd = -EBADF,
-					 .null_fd = -EBADF,
-					 .host_network_fd = -EBADF,
-					 .host_mounts_fd = -EBADF,
-					 .max_spare = max_spare,
-					 .stack = MAP_FAILED,
-					 .stack_bytes = CHILD_STACK_BYTES};
-	shared_root_init(&thread->shared_root);
-	/* A mount namespace can be entered only by who has root and working directory for himself. */
-	if (unshare(CLONE_FS) < 0)
-		return -errno;
+	*shared = (struct launch_shared){
+		.self_fd = -EBADF, .event_fd = -EBADF, .cgroup_fd = -EBADF, .null_fd = -EBADF};
+	sandbox_pool_init(&shared->pool, max_spare);
 	/* Copies 0 to 2 only: the rest is what is being left out. */
 	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		return -errno;
-	thread->self_fd = pidfd_open(getpid(), 0);
-	thread->event_fd = thread->self_fd < 0 ? -1 : pidfd_getfd(thread->self_fd, event_fd, 0);
-	thread->cgroup_fd = open(cgroup_path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	thread->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	thread->host_network_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	thread->host_mounts_fd = open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (thread->self_fd < 0 || thread->event_fd < 0 || thread->cgroup_fd < 0 || thread->null_fd < 0 ||
-	    thread->host_network_fd < 0 || thread->host_mounts_fd < 0)
+	shared->self_fd = pidfd_open(getpid(), 0);
+	shared->event_fd = shared->self_fd < 0 ? -1 : pidfd_getfd(shared->self_fd, event_fd, 0);
+	shared->cgroup_fd = open(cgroup_path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	shared->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (shared->self_fd < 0 || shared->event_fd < 0 || shared->cgroup_fd < 0 || shared->null_fd < 0)
 		return -errno;
+	return sandbox_pool_open(&shared->pool);
+}
+
+void launch_shared_finish(struct launch_shared *shared)
+{
+	fd_close(shared->self_fd);
+	fd_close(shared->event_fd);
+	fd_close(shared->cgroup_fd);
+	fd_close(shared->null_fd);
+	sandbox_pool_finish(&shared->pool);
+}
+
+int launch_thread_init(struct launch_thread *thread, struct launch_shared *shared)
+{
+	*thread =
+		(struct launch_thread){.shared = shared, .stack = MAP_FAILED, .stack_bytes = CHILD_STACK_BYTES};
+	/* A mount namespace can be entered only by who has root and working directory for himself. */
+	if (unshare(CLONE_FS) < 0)
+		return -errno;
+	umask(0); /* modes are meant as they are written */
 	thread->stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (thread->stack == MAP_FAILED)
 		return -errno;
 	/* The lowest page is a guard. */
-	if (mprotect(thread->stack, 4096, PROT_NONE) < 0)
-		return -errno;
-	return 0;
+	return mprotect(thread->stack, 4096, PROT_NONE) < 0 ? -errno : 0;
 }
 
 void launch_thread_finish(struct launch_thread *thread)
 {
-	fd_close(thread->self_fd);
-	fd_close(thread->event_fd);
-	fd_close(thread->cgroup_fd);
-	fd_close(thread->null_fd);
-	fd_close(thread->host_network_fd);
-	fd_close(thread->host_mounts_fd);
-	shared_root_finish(&thread->shared_root);
-	while (thread->n_spare > 0)
-		close_set(&thread->spare[--thread->n_spare]);
 	if (thread->stack != MAP_FAILED)
 		munmap(thread->stack, thread->stack_bytes);
-}
-
-static int make_namespaces(struct launch_thread *thread)
-{
-	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-	autoclose int fd = -EBADF;
-
-	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
-		return -errno;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-		return -errno;
-	thread->fresh = true;
-	return 0;
-}
-
-static int enter_spare(struct launch_thread *thread)
-{
-	struct fresh_set *set = &thread->spare[--thread->n_spare];
-	int r = 0;
-
-	if (setns(set->network_fd, CLONE_NEWNET) < 0 || setns(set->ipc_fd, CLONE_NEWIPC) < 0 ||
-	    setns(set->uts_fd, CLONE_NEWUTS) < 0)
-		r = -errno;
-	close_set(set);
-	thread->fresh = r == 0;
-	return r;
-}
-
-/* Puts the set that the thread sits in aside; it is not fresh any more until it has made another. */
-static int put_aside(struct launch_thread *thread)
-{
-	struct fresh_set set = {
-		.network_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC),
-		.ipc_fd = open("/proc/thread-self/ns/ipc", O_RDONLY | O_CLOEXEC),
-		.uts_fd = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC),
-	};
-
-	if (set.network_fd < 0 || set.ipc_fd < 0 || set.uts_fd < 0) {
-		int r = -errno;
-
-		close_set(&set);
-		return r;
-	}
-	thread->spare[thread->n_spare++] = set;
-	thread->fresh = false;
-	return 0;
-}
-
-static int prepare_namespaces(struct launch_thread *thread)
-{
-	if (thread->fresh)
-		return 0;
-	return thread->n_spare > 0 ? enter_spare(thread) : make_namespaces(thread);
-}
-
-int launch_prepare(struct launch_thread *thread)
-{
-	const char *detail;
-	int r = 0;
-
-	if (thread->shared_root.list)
-		r = shared_root_refresh(&thread->shared_root, thread->shared_root.list, thread->host_mounts_fd,
-					SHARED_ROOT_AGE_NS, &detail);
-	if (r == 0 && thread->fresh && thread->n_spare < thread->max_spare)
-		r = put_aside(thread);
-	if (r == 0 && !thread->fresh)
-		r = make_namespaces(thread);
-	return r < 0 ? r : thread->n_spare < thread->max_spare;
 }
 
 static int fail(struct launch_job *job, enum launch_step step, int error, const char *detail)
@@ -206,7 +116,7 @@ static int open_file(const struct output_spec *output)
 
 /* stdout or stderr as the unit says. Without a journal on this host its output goes nowhere, as systemd does.
  */
-static int open_output(const struct launch_thread *thread, const struct launch_plan *plan,
+static int open_output(const struct launch_shared *shared, const struct launch_plan *plan,
 		       const struct output_spec *output, int priority, int inherited)
 {
 	int fd;
@@ -215,12 +125,12 @@ static int open_output(const struct launch_thread *thread, const struct launch_p
 	case OUTPUT_JOURNAL:
 		fd = sd_journal_stream_fd(plan->spec->syslog_identifier, priority, 1);
 		if (fd == -ENOENT || fd == -ECONNREFUSED)
-			return fcntl(thread->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+			return fcntl(shared->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
 		if (fd < 0)
 			errno = -fd;
 		return move_high(fd);
 	case OUTPUT_NULL:
-		return fcntl(thread->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+		return fcntl(shared->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
 	case OUTPUT_INHERIT:
 		return fcntl(inherited, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
 	default:
@@ -228,38 +138,38 @@ static int open_output(const struct launch_thread *thread, const struct launch_p
 	}
 }
 
-static int open_outputs(const struct launch_thread *thread, struct launch_job *job, int *out_fd, int *err_fd)
+static int open_outputs(const struct launch_shared *shared, struct launch_job *job, int *out_fd, int *err_fd)
 {
 	const struct site_spec *spec = job->plan->spec;
 	const struct output_spec *out = &spec->standard_output, *err = &spec->standard_error;
 
-	*out_fd = open_output(thread, job->plan, out, LOG_INFO, STDOUT_FILENO);
+	*out_fd = open_output(shared, job->plan, out, LOG_INFO, STDOUT_FILENO);
 	if (*out_fd < 0)
 		return fail(job, STEP_OUTPUT, -errno, out->path);
-	*err_fd = open_output(thread, job->plan, err, LOG_INFO, *out_fd);
+	*err_fd = open_output(shared, job->plan, err, LOG_INFO, *out_fd);
 	if (*err_fd < 0)
 		return fail(job, STEP_OUTPUT, -errno, err->path);
 	return 0;
 }
 
 /* Copies of the daemon's listeners into this thread's table. */
-static int fetch_listeners(const struct launch_thread *thread, struct launch_job *job, int *fds)
+static int fetch_listeners(const struct launch_shared *shared, struct launch_job *job, int *fds)
 {
 	for (unsigned i = 0; i < job->plan->spec->n_listeners; i++) {
-		fds[i] = move_high(pidfd_getfd(thread->self_fd, job->listener_fds[i], 0));
+		fds[i] = move_high(pidfd_getfd(shared->self_fd, job->listener_fds[i], 0));
 		if (fds[i] < 0)
 			return fail(job, STEP_LISTENERS, fds[i], NULL);
 	}
 	return 0;
 }
 
-static int make_cgroup(const struct launch_thread *thread, struct launch_job *job, int *ret_fd)
+static int make_cgroup(const struct launch_shared *shared, struct launch_job *job, int *ret_fd)
 {
 	const struct launch_plan *plan = job->plan;
 
-	if (plan->slice && mkdirat(thread->cgroup_fd, plan->slice, 0755) < 0 && errno != EEXIST)
+	if (plan->slice && mkdirat(shared->cgroup_fd, plan->slice, 0755) < 0 && errno != EEXIST)
 		return fail(job, STEP_CGROUP, -errno, plan->slice);
-	*ret_fd = cgroup_create(thread->cgroup_fd, plan->cgroup);
+	*ret_fd = cgroup_create(shared->cgroup_fd, plan->cgroup);
 	if (*ret_fd < 0)
 		return fail(job, STEP_CGROUP, *ret_fd, plan->cgroup);
 	for (unsigned i = 0; i < plan->n_writes; i++) {
@@ -295,26 +205,41 @@ static int open_sources(struct launch_job *job, int *fds, unsigned *n)
 	return 0;
 }
 
-/* The child is born in a copy of the shared root's namespace; this thread is there only for that moment. */
+static int take_sandbox(struct launch_shared *shared, struct launch_job *job, struct sandbox *ret)
+{
+	enum launch_step step;
+	const char *detail;
+	int r = sandbox_pool_take(&shared->pool, job->plan, ret, &step, &detail);
+
+	return r < 0 ? fail(job, step, r, detail) : 0;
+}
+
+/* The child is born in the sandbox, which this thread enters only for that moment. */
 static int clone_child(struct launch_thread *thread, struct launch_job *job, struct child_context *context,
-		       int cgroup_fd)
+		       const struct sandbox *sandbox, int cgroup_fd)
 {
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | CLONE_NEWNS |
-			 CLONE_NEWPID | CLONE_NEWCGROUP,
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | CLONE_NEWPID |
+			 CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
 		.stack = (uint64_t)(uintptr_t)thread->stack,
 		.stack_size = thread->stack_bytes,
 		.cgroup = (uint64_t)cgroup_fd,
 	};
-	long pid;
+	long pid = 0;
+	int r = sandbox_enter(sandbox), left;
 
-	if (setns(thread->shared_root.namespace_fd, CLONE_NEWNS) < 0)
-		return fail(job, STEP_SHARED_ROOT, -errno, NULL);
-	job->cloned_ns = now_ns();
-	pid = clone3_call(&args, child_main, context);
-	if (setns(thread->host_mounts_fd, CLONE_NEWNS) < 0)
-		log_error("launcher: the host's mounts cannot be entered again: %s", strerror(errno));
+	if (r == 0 && !job->plan->spec->private_network &&
+	    setns(thread->shared->pool.host.network_fd, CLONE_NEWNET) < 0)
+		r = -errno;
+	job->cloned_ns = clock_now_ns();
+	if (r == 0)
+		pid = clone3_call(&args, child_main, context);
+	left = sandbox_leave(&thread->shared->pool.host);
+	if (left < 0)
+		log_error("launcher: the host's namespaces cannot be entered again: %s", strerror(-left));
+	if (r < 0)
+		return fail(job, STEP_SANDBOX, r, NULL);
 	if (pid < 0)
 		return fail(job, STEP_CLONE, (int)pid, NULL);
 	if (context->error) {
@@ -325,44 +250,27 @@ static int clone_child(struct launch_thread *thread, struct launch_job *job, str
 	return 0;
 }
 
-static int prepare_root(struct launch_thread *thread, struct launch_job *job)
-{
-	const char *detail = NULL;
-	int r = prepare_namespaces(thread);
-
-	if (r < 0)
-		return fail(job, STEP_NAMESPACES, r, NULL);
-	/* However old: only another /etc is reason enough to make a visitor wait. */
-	r = shared_root_refresh(&thread->shared_root, job->plan->shared_mounts->data, thread->host_mounts_fd,
-				UINT64_MAX, &detail);
-	return r < 0 ? fail(job, STEP_SHARED_ROOT, r, detail) : 0;
-}
-
 /* All but the descriptors, which launch_run() closes. */
 static int launch(struct launch_thread *thread, struct launch_job *job, struct child_context *context,
-		  int *cgroup_fd, int *listener_fds, int *bind_fds, unsigned *n_binds)
+		  struct sandbox *sandbox, int *cgroup_fd, int *listener_fds, int *bind_fds, unsigned *n_binds)
 {
-	int r = make_cgroup(thread, job, cgroup_fd);
+	struct launch_shared *shared = thread->shared;
+	int r = make_cgroup(shared, job, cgroup_fd);
 
 	if (r == 0)
-		r = open_outputs(thread, job, &context->stdout_fd, &context->stderr_fd);
+		r = open_outputs(shared, job, &context->stdout_fd, &context->stderr_fd);
 	if (r == 0)
-		r = fetch_listeners(thread, job, listener_fds);
+		r = fetch_listeners(shared, job, listener_fds);
 	if (r == 0) {
-		context->stdin_fd = fcntl(thread->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+		context->stdin_fd = fcntl(shared->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
 		if (context->stdin_fd < 0)
 			r = fail(job, STEP_OUTPUT, -errno, "/dev/null");
 	}
 	if (r == 0)
-		r = prepare_root(thread, job);
+		r = take_sandbox(shared, job, sandbox);
 	if (r == 0)
 		r = open_sources(job, bind_fds, n_binds);
-	if (r < 0)
-		return r;
-	thread->fresh = false; /* taken, whatever becomes of the child */
-	if (!job->plan->spec->private_network)
-		context->network_fd = thread->host_network_fd;
-	return clone_child(thread, job, context, *cgroup_fd);
+	return r < 0 ? r : clone_child(thread, job, context, sandbox, *cgroup_fd);
 }
 
 void launch_run(struct launch_thread *thread, struct launch_job *job)
@@ -375,14 +283,14 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 					.listener_fds = listener_fds,
 					.stdin_fd = -EBADF,
 					.stdout_fd = -EBADF,
-					.stderr_fd = -EBADF,
-					.network_fd = -EBADF};
+					.stderr_fd = -EBADF};
+	struct sandbox sandbox = SANDBOX_NONE;
 	autofree int *bind_fds = malloc((job->plan->spec->n_mounts + 1) * sizeof *bind_fds);
 	unsigned n_binds = 0;
 	const char *file = NULL;
 	int r = 0;
 
-	job->begun_ns = now_ns();
+	job->begun_ns = clock_now_ns();
 	for (unsigned i = 0; i < SPEC_LISTENERS_MAX; i++)
 		listener_fds[i] = -EBADF;
 	context.bind_fds = bind_fds;
@@ -395,8 +303,9 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 		context.envp = envp;
 	}
 	if (r == 0)
-		r = launch(thread, job, &context, &cgroup_fd, listener_fds, bind_fds, &n_binds);
-	job->done_ns = now_ns();
+		r = launch(thread, job, &context, &sandbox, &cgroup_fd, listener_fds, bind_fds, &n_binds);
+	job->done_ns = clock_now_ns();
+	sandbox_finish(&sandbox);
 	fd_close(context.stdin_fd);
 	fd_close(context.stdout_fd);
 	fd_close(context.stderr_fd);
@@ -405,7 +314,7 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 	for (unsigned i = 0; i < n_binds; i++)
 		fd_close(bind_fds[i]);
 	if (r < 0 && cgroup_fd >= 0)
-		(void)cgroup_remove(thread->cgroup_fd, job->plan->cgroup);
+		(void)cgroup_remove(thread->shared->cgroup_fd, job->plan->cgroup);
 }
 
 const char *launch_job_error(const struct launch_job *job, char *buf, size_t size)

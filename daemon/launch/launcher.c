@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "launch.h"
 #include "log.h"
@@ -34,8 +36,9 @@ void AnnotateIgnoreWritesEnd(const char *file, int line);
 #define END_OWN_DESCRIPTORS()   ((void)0)
 #endif
 
-#define SPARES           16      /* sets of namespaces made ahead by all threads together */
-#define PREPARE_DELAY_NS 2000000 /* after a start, before the next one is prepared */
+#define SPARES_A_THREAD   4                  /* sandboxes made ahead */
+#define QUIET_NS          UINT64_C(2000000)  /* without a start, before the next one is prepared */
+#define PREPARE_ANYWAY_NS UINT64_C(20000000) /* where starts never leave off for so long */
 
 struct queue {
 	struct launch_job *first, **last;
@@ -44,18 +47,22 @@ struct queue {
 struct worker {
 	struct launcher *launcher;
 	pthread_t thread;
-	int error; /* of its preparation; read after `ready` */
 };
 
 struct launcher {
 	char *cgroup_path; /* owned */
 	int event_fd;
-	unsigned max_spare; /* sets of namespaces that each thread keeps ahead */
+	unsigned n_threads;
+	struct launch_shared shared; /* its descriptors are the threads' */
 
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
 	struct queue waiting, done;
-	unsigned ready; /* threads that have prepared themselves, or failed to */
+	uint64_t last_ns;                  /* when the last job was submitted */
+	unsigned preparing, max_preparing; /* threads that are at it, and may be */
+	unsigned ready;                    /* threads that have prepared themselves, or failed to */
+	unsigned running;                  /* threads that have not left yet */
+	int error;                         /* the first, of a thread's preparation */
 	bool stopping;
 
 	unsigned n_workers;
@@ -81,111 +88,170 @@ static struct launch_job *queue_pop(struct queue *queue)
 	return job;
 }
 
-/* One job, or with nothing to do the preparation of the next one: whether there is more to prepare. Called and
- * left with the mutex. */
-static bool work(struct launcher *launcher, struct launch_thread *thread)
+/* One job. Called and left with the mutex. */
+static void work(struct launcher *launcher, struct launch_thread *thread)
 {
 	struct launch_job *job = queue_pop(&launcher->waiting);
-	int r = 1;
 
 	pthread_mutex_unlock(&launcher->mutex);
-	if (job) {
-		BEGIN_OWN_DESCRIPTORS();
-		launch_run(thread, job);
-		END_OWN_DESCRIPTORS();
-		pthread_mutex_lock(&launcher->mutex);
-		queue_push(&launcher->done, job);
-		pthread_mutex_unlock(&launcher->mutex);
-		/* By this thread's own copy: the process's descriptors are not in its table. */
-		BEGIN_OWN_DESCRIPTORS();
-		(void)eventfd_write(thread->event_fd, 1);
-		END_OWN_DESCRIPTORS();
-	} else {
-		BEGIN_OWN_DESCRIPTORS();
-		r = launch_prepare(thread);
-		END_OWN_DESCRIPTORS();
-		if (r < 0)
-			log_warning("namespaces cannot be made ahead: %s", strerror(-r));
-	}
+	BEGIN_OWN_DESCRIPTORS();
+	launch_run(thread, job);
+	END_OWN_DESCRIPTORS();
 	pthread_mutex_lock(&launcher->mutex);
+	queue_push(&launcher->done, job);
+	pthread_mutex_unlock(&launcher->mutex);
+	/* By this thread's own copy: the process's descriptors are not in its table. */
+	BEGIN_OWN_DESCRIPTORS();
+	(void)eventfd_write(thread->shared->event_fd, 1);
+	END_OWN_DESCRIPTORS();
+	pthread_mutex_lock(&launcher->mutex);
+}
+
+/* Part of the preparation of later starts; whether there is more of it. It takes only what the processors have
+ * to spare: as it may wait for that, half of the threads always stay away from it. Where it fails it is not
+ * tried again: the next start says why. Called and left with the mutex. */
+static bool prepare(struct launcher *launcher, struct launch_thread *thread)
+{
+	const struct sched_param none = {0};
+	int r;
+
+	launcher->preparing++;
+	pthread_mutex_unlock(&launcher->mutex);
+	(void)sched_setscheduler(0, SCHED_IDLE, &none);
+	BEGIN_OWN_DESCRIPTORS();
+	r = sandbox_pool_prepare(&thread->shared->pool);
+	END_OWN_DESCRIPTORS();
+	(void)sched_setscheduler(0, SCHED_OTHER, &none);
+	if (r < 0)
+		log_warning("sandboxes cannot be made ahead: %s", strerror(-r));
+	pthread_mutex_lock(&launcher->mutex);
+	launcher->preparing--;
+	pthread_cond_broadcast(&launcher->changed);
 	return r > 0;
 }
 
-/* Waits PREPARE_DELAY_NS for a job; whether something has come. */
-static bool wait_a_moment(struct launcher *launcher)
+/* Waits until it is time to prepare, not in the midst of starts: the programs that have just been started need
+ * the processors more. False: something else may be to do. */
+static bool wait_for_quiet(struct launcher *launcher, uint64_t since_ns)
 {
-	struct timespec until;
+	uint64_t quiet_ns = launcher->last_ns + QUIET_NS, latest_ns = since_ns + PREPARE_ANYWAY_NS;
+	uint64_t at_ns = quiet_ns < latest_ns ? quiet_ns : latest_ns;
+	struct timespec until = {.tv_sec = (time_t)(at_ns / 1000000000), .tv_nsec = (long)(at_ns % 1000000000)};
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += PREPARE_DELAY_NS;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
+	if (launcher->preparing >= launcher->max_preparing) {
+		pthread_cond_wait(&launcher->changed, &launcher->mutex);
+		return false;
 	}
-	return pthread_cond_clockwait(&launcher->changed, &launcher->mutex, CLOCK_MONOTONIC, &until) == 0;
+	return clock_now_ns() >= at_ns ||
+	       pthread_cond_clockwait(&launcher->changed, &launcher->mutex, CLOCK_MONOTONIC, &until) != 0;
+}
+
+/* Takes jobs, and prepares later ones when there are none, until the launcher stops. Called and left with the
+ * mutex. */
+static void serve(struct launcher *launcher, struct launch_thread *thread)
+{
+	bool unprepared = false;
+	uint64_t since_ns = 0;
+
+	for (;;) {
+		if (launcher->waiting.first) {
+			work(launcher, thread);
+			if (!unprepared)
+				since_ns = clock_now_ns();
+			unprepared = true;
+		} else if (launcher->stopping) {
+			break;
+		} else if (unprepared) {
+			if (wait_for_quiet(launcher, since_ns) && !launcher->waiting.first)
+				unprepared = prepare(launcher, thread);
+		} else {
+			pthread_cond_wait(&launcher->changed, &launcher->mutex);
+		}
+	}
+}
+
+static void *worker_main(void *argument);
+
+/* Called by the first of them: threads share the descriptor table of the one that creates them. */
+static int create_others(struct launcher *launcher)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&launcher->mutex);
+	while (r == 0 && launcher->n_workers < launcher->n_threads) {
+		struct worker *worker = &launcher->workers[launcher->n_workers];
+
+		worker->launcher = launcher;
+		r = -pthread_create(&worker->thread, NULL, worker_main, worker);
+		if (r == 0) {
+			launcher->n_workers++;
+			launcher->running++;
+		}
+	}
+	pthread_mutex_unlock(&launcher->mutex);
+	return r;
+}
+
+static int init_shared(struct launcher *launcher)
+{
+	unsigned spares = launcher->n_threads * SPARES_A_THREAD;
+	int r = launch_shared_init(&launcher->shared, launcher->cgroup_path, launcher->event_fd,
+				   spares < SANDBOX_POOL_MAX ? spares : SANDBOX_POOL_MAX);
+
+	return r < 0 ? r : create_others(launcher);
 }
 
 static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
 	struct launcher *launcher = worker->launcher;
-	struct launch_thread thread;
-	bool unprepared = true;
+	struct launch_thread thread = LAUNCH_THREAD_NONE;
+	int r = 0;
 
 	pthread_setname_np(pthread_self(), "launcher");
 	BEGIN_OWN_DESCRIPTORS();
-	worker->error =
-		launch_thread_init(&thread, launcher->cgroup_path, launcher->event_fd, launcher->max_spare);
+	if (worker == launcher->workers)
+		r = init_shared(launcher);
+	if (r == 0)
+		r = launch_thread_init(&thread, &launcher->shared);
 	END_OWN_DESCRIPTORS();
 	pthread_mutex_lock(&launcher->mutex);
 	launcher->ready++;
+	if (r < 0 && launcher->error == 0)
+		launcher->error = r;
 	pthread_cond_broadcast(&launcher->changed);
-	while (worker->error == 0) {
-		if (launcher->waiting.first) {
-			(void)work(launcher, &thread);
-			unprepared = true;
-		} else if (launcher->stopping) {
-			break;
-		} else if (unprepared) {
-			/* Not at once: the program that has just been started needs the processor more. Where
-			 * it fails it is not tried again: the next start says why. */
-			if (!wait_a_moment(launcher) && !launcher->waiting.first)
-				unprepared = work(launcher, &thread);
-		} else {
-			pthread_cond_wait(&launcher->changed, &launcher->mutex);
-		}
-	}
-	pthread_mutex_unlock(&launcher->mutex);
+	if (r == 0)
+		serve(launcher, &thread);
 	BEGIN_OWN_DESCRIPTORS();
 	launch_thread_finish(&thread);
+	if (--launcher->running == 0)
+		launch_shared_finish(&launcher->shared);
 	END_OWN_DESCRIPTORS();
+	pthread_mutex_unlock(&launcher->mutex);
 	return NULL;
 }
 
 /* Signals are the loop's: the threads, and so the children until they say otherwise, have all of them blocked.
  */
-static int start_threads(struct launcher *launcher, unsigned n_threads)
+static int start_threads(struct launcher *launcher)
 {
 	sigset_t all, old;
-	int r = 0;
+	int r;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	for (unsigned i = 0; r == 0 && i < n_threads; i++) {
-		struct worker *worker = &launcher->workers[i];
-
-		worker->launcher = launcher;
-		r = -pthread_create(&worker->thread, NULL, worker_main, worker);
-		if (r == 0)
-			launcher->n_workers++;
-	}
+	launcher->workers[0].launcher = launcher;
+	launcher->running = launcher->n_workers = 1;
+	r = -pthread_create(&launcher->workers[0].thread, NULL, worker_main, &launcher->workers[0]);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_mutex_lock(&launcher->mutex);
+	if (r < 0)
+		launcher->n_workers = 0;
 	while (launcher->ready < launcher->n_workers)
 		pthread_cond_wait(&launcher->changed, &launcher->mutex);
+	if (r == 0)
+		r = launcher->error;
 	pthread_mutex_unlock(&launcher->mutex);
-	for (unsigned i = 0; r == 0 && i < launcher->n_workers; i++)
-		r = launcher->workers[i].error;
 	return r;
 }
 
@@ -197,15 +263,14 @@ int launcher_create(unsigned n_threads, const char *cgroup_path, struct launcher
 	if (!launcher)
 		return -ENOMEM;
 	launcher->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	launcher->max_spare = SPARES / n_threads < LAUNCH_SPARES_MAX ? SPARES / n_threads : LAUNCH_SPARES_MAX;
+	launcher->n_threads = n_threads;
+	launcher->max_preparing = (n_threads + 1) / 2;
 	launcher->waiting.last = &launcher->waiting.first;
 	launcher->done.last = &launcher->done.first;
 	pthread_mutex_init(&launcher->mutex, NULL);
 	pthread_cond_init(&launcher->changed, NULL);
 	launcher->cgroup_path = strdup(cgroup_path);
-	r = launcher->event_fd < 0  ? -errno
-	    : launcher->cgroup_path ? start_threads(launcher, n_threads)
-				    : -ENOMEM;
+	r = launcher->event_fd < 0 ? -errno : launcher->cgroup_path ? start_threads(launcher) : -ENOMEM;
 	if (r < 0) {
 		launcher_destroy(launcher);
 		return r;
@@ -252,6 +317,7 @@ void launcher_submit(struct launcher *launcher, struct launch_job *job)
 {
 	pthread_mutex_lock(&launcher->mutex);
 	queue_push(&launcher->waiting, job);
+	launcher->last_ns = clock_now_ns();
 	pthread_cond_signal(&launcher->changed);
 	pthread_mutex_unlock(&launcher->mutex);
 }

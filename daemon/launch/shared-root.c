@@ -7,11 +7,11 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "child.h"
 #include "cleanup.h"
+#include "clock.h"
 
 void shared_root_init(struct shared_root *root)
 {
@@ -22,14 +22,6 @@ void shared_root_finish(struct shared_root *root)
 {
 	fd_close(root->namespace_fd);
 	shared_root_init(root);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 static uint64_t etc_stamp(void)
@@ -43,29 +35,25 @@ static uint64_t etc_stamp(void)
 /* In a copy of the host's namespace: mount all of it, and leave the rest behind. */
 static int mount_all(const struct mount_list *list, const char **detail)
 {
-	struct child_context context = {.root_fd = -EBADF};
-	mode_t old = umask(0);
+	struct child_context context = {0};
 	/* Nothing that is mounted here may show on the host, nor the other way round. */
 	int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
 
 	if (r == 0)
-		r = child_mount_root(&context);
+		r = child_mount_root();
 	if (r == 0)
-		r = child_mount(&context, list);
+		r = child_mount(&context, list, 0, list->n_ops);
 	*detail = context.detail;
 	/* The host's own root comes to lie on top of the new one, and is taken off. */
-	if (r == 0 && (fchdir(context.root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
-		       umount2(".", MNT_DETACH) < 0 || chdir("/") < 0))
+	if (r == 0 && (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0))
 		r = -errno;
-	fd_close(context.root_fd);
-	umask(old);
 	return r;
 }
 
 int shared_root_refresh(struct shared_root *root, const struct mount_list *list, int host_fd,
 			uint64_t max_age_ns, const char **detail)
 {
-	uint64_t stamp = etc_stamp(), now = now_ns();
+	uint64_t stamp = etc_stamp(), now = clock_now_ns();
 	autoclose int fd = -EBADF;
 	int r = 0;
 

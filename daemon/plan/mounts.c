@@ -13,7 +13,7 @@
 /* A list under construction: operations and texts grow apart and are joined at the end. */
 struct builder {
 	struct mount_op *ops;
-	size_t n_ops, size_ops;
+	size_t n_ops, size_ops, n_ahead;
 	char *texts;
 	size_t texts_bytes, texts_size;
 	int error; /* sticky: the first -errno */
@@ -193,6 +193,7 @@ static void add_device_nodes(struct builder *b)
 		    NULL);
 	add_directory(b, "/dev/shm");
 	add_directory(b, "/dev/pts");
+	add_directory(b, "/dev/mqueue"); /* empty: the cover of folders that are masked */
 }
 
 static void seal_devices(struct builder *b)
@@ -200,14 +201,16 @@ static void seal_devices(struct builder *b)
 	add(b, (struct mount_op){.kind = MOUNT_OP_READ_ONLY}, NULL, "/dev", NULL);
 }
 
-/* What of /dev is a container's own. */
-static void add_own_devices(struct builder *b)
+/* What of /dev is a container's own, and its /tmp. */
+static void add_own_filesystems(struct builder *b, bool own_tmp)
 {
 	const struct mount_op shm = {.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC};
 	const struct mount_op pts = {.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC | MOUNT_OP_DEVICES};
 
 	add(b, shm, "tmpfs", "/dev/shm", "mode=1777,size=64m");
 	add(b, pts, "devpts", "/dev/pts", "mode=0620,ptmxmode=0666");
+	if (own_tmp)
+		add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM}, "tmpfs", "/tmp", "mode=1777,size=10%");
 }
 
 static bool has_target(const struct site_spec *spec, const char *target)
@@ -234,8 +237,6 @@ static void add_unit(struct builder *b, const struct site_spec *spec, const stru
 {
 	char path[4096];
 
-	if (!has_target(spec, "/tmp"))
-		add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM}, "tmpfs", "/tmp", "mode=1777,size=10%");
 	for (unsigned i = 0; i < spec->n_mounts; i++) {
 		const struct mount_spec *m = &spec->mounts[i];
 		struct mount_op op = {.kind = m->kind == MOUNT_TMPFS ? MOUNT_OP_FILESYSTEM : MOUNT_OP_BIND};
@@ -268,6 +269,7 @@ static int finish(struct builder *b, struct mount_list **ret, size_t *ret_bytes)
 		b->error = -ENOMEM;
 	if (!b->error) {
 		list->n_ops = (uint32_t)b->n_ops;
+		list->n_ahead = (uint32_t)b->n_ahead;
 		for (size_t i = 0; i < b->n_ops; i++) {
 			struct mount_op op = b->ops[i];
 
@@ -306,8 +308,10 @@ int mounts_compile_system(const struct site_spec *spec, const struct host *host,
 		add_device_nodes(&b);
 	else
 		add_move(&b, "/dev", 0);
+	add_own_filesystems(&b, !has_target(spec, "/tmp"));
+	add_directory(&b, "/proc");
+	b.n_ahead = b.n_ops;
 	add_proc(&b);
-	add_own_devices(&b);
 	return finish(&b, ret, ret_bytes);
 }
 

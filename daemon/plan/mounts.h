@@ -43,6 +43,8 @@ struct mount_op {
 
 struct mount_list {
 	uint32_t n_ops;
+	uint32_t
+		n_ahead; /* of them, from the first: need nothing of the process, so can be carried out ahead */
 	struct mount_op ops[];
 	/* texts follow */
 };
@@ -53,11 +55,15 @@ static inline const char *mount_text(const struct mount_list *list, uint32_t off
 }
 
 /* The operations of a container come in three lists, carried out one after the other. Each is one malloc block
- * to *ret, its size to *ret_bytes. -ENOMEM, -E2BIG. shared  what all containers of the host have alike (/usr,
- * parts of /etc, device nodes; read-only): mounted once by a launcher thread in a namespace of its own, of
- * which each container gets a copy system  the container's own root, into which the shared parts are moved,
- * /proc, /dev/shm, /dev/pts unit    /tmp and what the unit binds. The sources of its binds are opened by the
- * launcher, on the host. */
+ * to *ret, its size to *ret_bytes. -ENOMEM, -E2BIG.
+ *
+ * shared: what all containers of the host have alike (/usr, parts of /etc, device nodes; read-only), mounted
+ * once by a launcher thread in a namespace of its own, of which each container gets a copy.
+ *
+ * system: the container's own root, into which the shared parts are moved, /tmp, /dev/shm, /dev/pts: made ahead
+ * of a start. Then, in the child, /proc, which belongs to its pid namespace.
+ *
+ * unit: what the unit binds. The sources of its binds are opened by the launcher, on the host. */
 int mounts_compile_shared(const struct host *host, struct mount_list **ret, size_t *ret_bytes);
 int mounts_compile_system(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
 			  size_t *ret_bytes);

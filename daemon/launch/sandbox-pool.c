@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sandbox-pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+#define SHARED_ROOT_AGE_NS UINT64_C(60000000000) /* made anew when older, between two starts */
+
+void sandbox_pool_init(struct sandbox_pool *pool, unsigned max_spare)
+{
+	*pool = (struct sandbox_pool){.host = SANDBOX_HOST_NONE, .max_spare = max_spare};
+	pthread_mutex_init(&pool->mutex, NULL);
+	shared_root_init(&pool->shared_root);
+}
+
+int sandbox_pool_open(struct sandbox_pool *pool)
+{
+	return sandbox_host_open(&pool->host);
+}
+
+void sandbox_pool_finish(struct sandbox_pool *pool)
+{
+	sandbox_host_close(&pool->host);
+	shared_root_finish(&pool->shared_root);
+	while (pool->n_spare > 0)
+		sandbox_finish(&pool->spare[--pool->n_spare]);
+	free(pool->last_list);
+	pthread_mutex_destroy(&pool->mutex);
+}
+
+/* The next start is likely to be of the same kind. */
+static int remember(struct sandbox_pool *pool, const struct blob *mounts)
+{
+	void *copy;
+
+	if (pool->last_bytes == mounts->data_bytes &&
+	    memcmp(pool->last_list, mounts->data, mounts->data_bytes) == 0)
+		return 0;
+	copy = malloc(mounts->data_bytes);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, mounts->data, mounts->data_bytes);
+	free(pool->last_list);
+	pool->last_list = copy;
+	pool->last_bytes = mounts->data_bytes;
+	return 0;
+}
+
+/* The shared root's namespace, which another thread may replace meanwhile: a descriptor of the caller's own. */
+static int hold_shared(const struct sandbox_pool *pool, struct shared_root *ret)
+{
+	*ret = pool->shared_root;
+	ret->namespace_fd = fcntl(pool->shared_root.namespace_fd, F_DUPFD_CLOEXEC, 0);
+	return ret->namespace_fd < 0 ? -errno : 0;
+}
+
+/* One of the spares; false: none fits. */
+static bool take_spare(struct sandbox_pool *pool, const struct blob *mounts, struct sandbox *ret)
+{
+	for (unsigned i = pool->n_spare; i-- > 0;)
+		if (sandbox_fits(&pool->spare[i], &pool->shared_root, mounts->data, mounts->data_bytes)) {
+			*ret = pool->spare[i];
+			pool->spare[i] = pool->spare[--pool->n_spare];
+			return true;
+		}
+	return false;
+}
+
+int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan, struct sandbox *ret,
+		      enum launch_step *step, const char **detail)
+{
+	const struct blob *mounts = plan->system_mounts;
+	struct shared_root shared;
+	bool taken = false;
+	int r;
+
+	*detail = NULL;
+	*step = STEP_SHARED_ROOT;
+	pthread_mutex_lock(&pool->mutex);
+	/* However old: only another /etc is reason enough to make a visitor wait. */
+	r = shared_root_refresh(&pool->shared_root, plan->shared_mounts->data, pool->host.mounts_fd, UINT64_MAX,
+				detail);
+	if (r == 0) {
+		*step = STEP_SANDBOX;
+		r = remember(pool, mounts);
+	}
+	if (r == 0)
+		taken = take_spare(pool, mounts, ret);
+	if (r == 0 && !taken)
+		r = hold_shared(pool, &shared);
+	pthread_mutex_unlock(&pool->mutex);
+	if (r < 0 || taken)
+		return r;
+	r = sandbox_make(ret, &pool->host, &shared, mounts->data, mounts->data_bytes, detail);
+	shared_root_finish(&shared);
+	return r;
+}
+
+/* Closes the spares that the next start could not use. */
+static void drop_unfit(struct sandbox_pool *pool)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < pool->n_spare; i++)
+		if (sandbox_fits(&pool->spare[i], &pool->shared_root, pool->last_list, pool->last_bytes))
+			pool->spare[n++] = pool->spare[i];
+		else
+			sandbox_finish(&pool->spare[i]);
+	pool->n_spare = n;
+}
+
+/* What to make the next spare from: a copy of the list, to be freed. 1, 0: enough are there, or -errno. Called
+ * with the mutex. */
+static int begin_spare(struct sandbox_pool *pool, struct shared_root *shared, struct mount_list **ret)
+{
+	const char *detail;
+	int r;
+
+	if (!pool->last_list)
+		return 0;
+	r = shared_root_refresh(&pool->shared_root, pool->shared_root.list, pool->host.mounts_fd,
+				SHARED_ROOT_AGE_NS, &detail);
+	if (r < 0)
+		return r;
+	drop_unfit(pool);
+	if (pool->n_spare + pool->n_making >= pool->max_spare)
+		return 0;
+	*ret = malloc(pool->last_bytes);
+	if (!*ret)
+		return -ENOMEM;
+	memcpy(*ret, pool->last_list, pool->last_bytes);
+	r = hold_shared(pool, shared);
+	if (r < 0)
+		return r;
+	pool->n_making++;
+	return 1;
+}
+
+int sandbox_pool_prepare(struct sandbox_pool *pool)
+{
+	autofree struct mount_list *list = NULL;
+	struct sandbox made = SANDBOX_NONE;
+	struct shared_root shared;
+	const char *detail;
+	size_t list_bytes;
+	int r;
+
+	pthread_mutex_lock(&pool->mutex);
+	list_bytes = pool->last_bytes;
+	r = begin_spare(pool, &shared, &list);
+	pthread_mutex_unlock(&pool->mutex);
+	if (r <= 0)
+		return r;
+	r = sandbox_make(&made, &pool->host, &shared, list, list_bytes, &detail);
+	shared_root_finish(&shared);
+	pthread_mutex_lock(&pool->mutex);
+	pool->n_making--;
+	if (r == 0)
+		pool->spare[pool->n_spare++] = made;
+	r = r < 0 ? r : pool->n_spare + pool->n_making < pool->max_spare;
+	pthread_mutex_unlock(&pool->mutex);
+	return r;
+}

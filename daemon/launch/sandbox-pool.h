@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <pthread.h>
+
+#include "plan.h"
+#include "sandbox.h"
+#include "step.h"
+
+#define SANDBOX_POOL_MAX 64 /* one costs the kernel about 150 KiB */
+
+/* Sandboxes that launcher threads have made ahead, and the shared root that they are copied from. The threads
+ * have one descriptor table in common, which is where its descriptors are. */
+struct sandbox_pool {
+	struct sandbox_host host;
+	unsigned max_spare;
+
+	pthread_mutex_t mutex; /* guards what follows */
+	struct shared_root shared_root;
+	struct sandbox spare[SANDBOX_POOL_MAX];
+	unsigned n_spare, n_making;
+	struct mount_list *last_list; /* owned: what the last start's was made from; NULL: none yet */
+	size_t last_bytes;
+};
+
+/* max_spare: how many to keep, at most SANDBOX_POOL_MAX. */
+void sandbox_pool_init(struct sandbox_pool *pool, unsigned max_spare);
+
+/* Opens what belongs to the calling thread's descriptor table. -errno. */
+int sandbox_pool_open(struct sandbox_pool *pool);
+void sandbox_pool_finish(struct sandbox_pool *pool);
+
+/* A sandbox for this plan: one made ahead, or one made now. -errno, with *step and *detail saying at what. */
+int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan, struct sandbox *ret,
+		      enum launch_step *step, const char **detail);
+
+/* Makes one more ahead, of the last start's kind (before the first there is nothing to do), and the shared root
+ * anew when it is old. 1: there is more to do; 0: all is ready; -errno. */
+int sandbox_pool_prepare(struct sandbox_pool *pool);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "cleanup.h"
+
+static int open_own(const struct sandbox_host *host, const char *path)
+{
+	int fd = openat(host->proc_fd, path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int sandbox_host_open(struct sandbox_host *host)
+{
+	host->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	host->network_fd = open_own(host, "thread-self/ns/net");
+	host->ipc_fd = open_own(host, "thread-self/ns/ipc");
+	host->uts_fd = open_own(host, "thread-self/ns/uts");
+	host->mounts_fd = open_own(host, "thread-self/ns/mnt");
+	if (host->proc_fd < 0 || host->network_fd < 0 || host->ipc_fd < 0 || host->uts_fd < 0 ||
+	    host->mounts_fd < 0)
+		return -errno;
+	return 0;
+}
+
+void sandbox_host_close(struct sandbox_host *host)
+{
+	fd_close(host->proc_fd);
+	fd_close(host->network_fd);
+	fd_close(host->ipc_fd);
+	fd_close(host->uts_fd);
+	fd_close(host->mounts_fd);
+}
+
+static int make_namespaces(struct sandbox *sandbox, const struct sandbox_host *host)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	autoclose int fd = -EBADF;
+
+	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+		return -errno;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		return -errno;
+	sandbox->network_fd = open_own(host, "thread-self/ns/net");
+	sandbox->ipc_fd = open_own(host, "thread-self/ns/ipc");
+	sandbox->uts_fd = open_own(host, "thread-self/ns/uts");
+	if (sandbox->network_fd < 0 || sandbox->ipc_fd < 0 || sandbox->uts_fd < 0)
+		return -errno;
+	return 0;
+}
+
+/* The container's root comes to lie over the shared one, of which nothing is left but empty folders. Who enters
+ * the namespace later finds himself in the upper one. To unmount the lower would wait for an RCU grace period.
+ */
+static int make_root(struct sandbox *sandbox, const struct sandbox_host *host, const struct shared_root *shared,
+		     const struct mount_list *list, const char **detail)
+{
+	struct child_context context = {0};
+	int r = 0;
+
+	if (setns(shared->namespace_fd, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0)
+		r = -errno;
+	if (r == 0)
+		r = sandbox->mounts_fd = open_own(host, "thread-self/ns/mnt");
+	if (r >= 0)
+		r = child_mount_root();
+	if (r >= 0)
+		r = child_mount(&context, list, 0, list->n_ahead);
+	*detail = context.detail;
+	return r;
+}
+
+int sandbox_make(struct sandbox *sandbox, const struct sandbox_host *host, const struct shared_root *shared,
+		 const struct mount_list *list, size_t list_bytes, const char **detail)
+{
+	struct sandbox made = SANDBOX_NONE;
+	int r, left;
+
+	*detail = NULL;
+	made.list = malloc(list_bytes);
+	if (!made.list)
+		return -ENOMEM;
+	memcpy(made.list, list, list_bytes);
+	made.list_bytes = list_bytes;
+	made.shared_ns = shared->made_ns;
+	r = make_namespaces(&made, host);
+	if (r == 0)
+		r = make_root(&made, host, shared, list, detail);
+	left = sandbox_leave(host);
+	if (r >= 0)
+		r = left;
+	if (r < 0) {
+		sandbox_finish(&made);
+		return r;
+	}
+	*sandbox = made;
+	return 0;
+}
+
+bool sandbox_fits(const struct sandbox *sandbox, const struct shared_root *shared,
+		  const struct mount_list *list, size_t list_bytes)
+{
+	return sandbox->shared_ns == shared->made_ns && sandbox->list_bytes == list_bytes &&
+	       memcmp(sandbox->list, list, list_bytes) == 0;
+}
+
+static int enter(int network_fd, int ipc_fd, int uts_fd, int mounts_fd)
+{
+	if (setns(network_fd, CLONE_NEWNET) < 0 || setns(ipc_fd, CLONE_NEWIPC) < 0 ||
+	    setns(uts_fd, CLONE_NEWUTS) < 0 || setns(mounts_fd, CLONE_NEWNS) < 0)
+		return -errno;
+	return 0;
+}
+
+int sandbox_enter(const struct sandbox *sandbox)
+{
+	return enter(sandbox->network_fd, sandbox->ipc_fd, sandbox->uts_fd, sandbox->mounts_fd);
+}
+
+int sandbox_leave(const struct sandbox_host *host)
+{
+	return enter(host->network_fd, host->ipc_fd, host->uts_fd, host->mounts_fd);
+}
+
+void sandbox_finish(struct sandbox *sandbox)
+{
+	fd_close(sandbox->network_fd);
+	fd_close(sandbox->ipc_fd);
+	fd_close(sandbox->uts_fd);
+	fd_close(sandbox->mounts_fd);
+	free(sandbox->list);
+	*sandbox = SANDBOX_NONE;
+}
