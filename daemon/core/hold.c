@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "spec.h"
 
 #define OWED_MS      1000
 #define SAME_TICK_MS 100
@@ -73,6 +74,42 @@ static bool answer_owed(int fd)
 	if (info.tcpi_last_data_recv == info.tcpi_last_data_sent)
 		return info.tcpi_last_data_recv < SAME_TICK_MS;
 	return info.tcpi_last_data_recv < info.tcpi_last_data_sent && info.tcpi_last_data_recv < OWED_MS;
+}
+
+/* Whether a connection was accepted from a listener: it has kept the address, where the listener has one. */
+static bool accepted(int fd, const struct site_spec *spec)
+{
+	struct address own;
+
+	if (address_from_fd(fd, &own) < 0)
+		return false;
+	for (unsigned i = 0; i < spec->n_listeners; i++) {
+		const struct address *listener = &spec->listeners[i].address;
+
+		if (address_family(&own) == AF_UNIX ? address_equal(&own, listener)
+						    : address_port(&own) == address_port(listener))
+			return true;
+	}
+	return false;
+}
+
+/* Whether TCP bytes went out last, and nothing has moved for a while. */
+static bool quiet(int fd)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+	       info.tcpi_last_data_sent >= HOLD_QUIET_MS &&
+	       info.tcpi_last_data_recv >= info.tcpi_last_data_sent;
+}
+
+bool hold_serving(const struct hold *hold, const struct site_spec *spec)
+{
+	for (unsigned i = 0; i < hold->n; i++)
+		if (accepted(hold->sockets[i]->fd, spec) && !quiet(hold->sockets[i]->fd))
+			return true;
+	return false;
 }
 
 /* Makes room for one more. */

@@ -26,5 +26,11 @@ int hold_take(struct hold *hold, uv_loop_t *loop, const struct container *contai
 /* Whether one of them has something to read now. */
 bool hold_pending(const struct hold *hold);
 
+/* Whether somebody is being served on one of them: it was accepted from a listener of the spec, and is not a
+ * TCP connection on which for HOLD_QUIET_MS nothing has come since the program's last bytes. */
+#define HOLD_QUIET_MS 3000
+struct site_spec;
+bool hold_serving(const struct hold *hold, const struct site_spec *spec);
+
 /* Lets go of all. Before a thaw: a duplicate would keep a connection open that the program closes. */
 void hold_release(struct hold *hold);

@@ -95,7 +95,8 @@ static void notified_line(struct site *site, const char *line)
 			reaper_announce(site->daemon->reaper, site->id, line[12] == '1');
 	} else if (strncmp(line, "EXTEND_TIMEOUT_USEC=", 20) == 0 && str_to_u64(line + 20, &us) == 0 &&
 		   us <= EXTEND_MAX_US && us > site_timer_left_us(site)) {
-		if (site->state == STATE_STARTING || (site->state == STATE_STOPPING && !run->killed))
+		if (site->state == STATE_STARTING ||
+		    (site->state == STATE_STOPPING && !run->killed && !run->drain.on))
 			run_set_timer(run, us);
 	}
 }

@@ -367,15 +367,29 @@ static void signal_container(struct site *site)
 	set_timer(site);
 }
 
-/* A container that runs is frozen first; EVENT_FROZEN brings the signal, or a freeze that takes too long does.
- */
-static void stop_container(struct site *site, bool frozen)
+/* EVENT_FROZEN brings the signal, or a freeze that takes too long does. */
+static void freeze_to_stop(struct site *site)
+{
+	struct run *run = site->run;
+
+	set_timer(site);
+	if (cgroup_set_frozen(run->container.cgroup_fd, true) < 0 || run_watch_freeze(run) < 0)
+		signal_container(site);
+}
+
+/* A container that runs is frozen first, and where it has not been found idle, looked at. */
+static void stop_container(struct site *site, enum site_state from)
 {
 	struct run *run = site->run;
 
 	run_untrack(run);
-	if (frozen || cgroup_set_frozen(run->container.cgroup_fd, true) < 0 || run_watch_freeze(run) < 0)
+	if (from == STATE_FROZEN) {
 		signal_container(site);
+		return;
+	}
+	if (!run->stop_when_frozen)
+		drain_begin(run);
+	freeze_to_stop(site);
 }
 
 static void begin_stop(struct site *site, enum site_event event, const char *by)
@@ -397,7 +411,7 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 		if (run->failed_start)
 			kill_container(run);
 	} else if (container_exists(&run->container) && !run->killed) {
-		stop_container(site, from == STATE_FROZEN);
+		stop_container(site, from);
 	}
 }
 
@@ -408,9 +422,15 @@ static void go_on_stopping(struct site *site, enum site_event event)
 	bool to_be_signalled = container_exists(&run->container) && !run->signalled && !run->killed;
 
 	if (event == EVENT_STOP && to_be_signalled) { /* the start that was under way is over */
-		stop_container(site, false);
-	} else if ((event == EVENT_FROZEN || event == EVENT_TIMEOUT) && to_be_signalled) {
-		signal_container(site);
+		stop_container(site, STATE_STARTING);
+	} else if (event == EVENT_FROZEN && to_be_signalled) {
+		if (drain_is_over(run))
+			signal_container(site);
+	} else if (event == EVENT_TIMEOUT && to_be_signalled) {
+		if (drain_look_again(run))
+			freeze_to_stop(site);
+		else
+			signal_container(site);
 	} else if (event == EVENT_TIMEOUT) {
 		log_warning("site %s: did not stop within TimeoutStopSec=: killing it", site->name);
 		kill_container(run);

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "container.h"
+#include "drain.h"
 #include "failure.h"
 #include "hold.h"
 #include "launcher.h"
@@ -24,6 +25,7 @@ struct run {
 	struct launch_plan *plan; /* the plan it was started with; one reference */
 	struct launch_job job;
 	struct hold hold;
+	struct drain drain;
 	uv_poll_t pidfd_poll, events_poll;
 	uv_timer_t timer;
 	unsigned open_handles;   /* freed when the loop has given the last one back */

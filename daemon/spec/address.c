@@ -224,6 +224,18 @@ int address_family(const struct address *address)
 	return ((const struct sockaddr *)(const void *)address->sockaddr)->sa_family;
 }
 
+unsigned address_port(const struct address *address)
+{
+	switch (address_family(address)) {
+	case AF_INET:
+		return ntohs(((const struct sockaddr_in *)(const void *)address->sockaddr)->sin_port);
+	case AF_INET6:
+		return ntohs(((const struct sockaddr_in6 *)(const void *)address->sockaddr)->sin6_port);
+	default:
+		return 0;
+	}
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
 	return a->type == b->type && a->length == b->length && memcmp(a->sockaddr, b->sockaddr, a->length) == 0;

@@ -26,6 +26,9 @@ int address_parse(const char *text, int type, struct address *ret, const char **
 int address_from_fd(int fd, struct address *ret);
 
 int address_family(const struct address *address);
+
+/* The port of an IPv4 or IPv6 address, in the host's byte order; else 0. */
+unsigned address_port(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
 
 /* The path of a unix address in the file system, or NULL. */

@@ -181,6 +181,12 @@ static const struct key keys[] = {
 		 "of the site's processes. With Type=notify at least main."},
 	{CONTAINER("KillSignal", type_signal, kill_signal), .argument = "SIGNAL", .fallback = "SIGTERM",
 	 .help = "The signal that asks the program to end: SIGTERM, INT, 15, RTMIN+3."},
+	{CONTAINER("DrainSec", type_span, drain_us), .argument = SECONDS, .fallback = "0", .min = 0,
+	 .max = 86400000000,
+	 .help = "For programs that drop their visitors when KillSignal= comes: how long at most torpord waits "
+		 "before it sends it, until no connection is open that was accepted from the listeners. "
+		 "Connections over TCP on which the program's answer was the last for 3 seconds do not "
+		 "count. New ones are served meanwhile. 0 is not to wait, nor is an idle site waited for."},
 	{CONTAINER("TimeoutStartSec", type_timeout, timeout_start_us), .argument = SECONDS, .fallback = "90s",
 	 .help = "How long a start may take before it counts as failed. 0 and infinity are no limit."},
 	{CONTAINER("TimeoutStopSec", type_timeout, timeout_stop_us), .argument = SECONDS, .fallback = "30s",

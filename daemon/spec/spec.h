@@ -99,6 +99,7 @@ struct site_spec {
 	enum service_type type;
 	enum notify_access notify_access;
 	int kill_signal;                                    /* default SIGTERM */
+	uint64_t drain_us;                                  /* DrainSec=; 0: not */
 	uint64_t timeout_start_us, timeout_stop_us;         /* defaults 90 s, 30 s; SPEC_INFINITY: none */
 	struct output_spec standard_output, standard_error; /* defaults journal, inherit (as stdout) */
 	const char *syslog_identifier;                      /* default: the name */

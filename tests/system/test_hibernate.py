@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The way down, by time and by command; the way back, by a connection; and nothing lost on either."""
+import contextlib
 import json
 import os
 import pathlib
@@ -260,6 +261,73 @@ def test_request_in_flight_ends_before_the_stop(torpor):
         torpor.call("Stop", site="a")
         assert connection.receive().text == "slow\n"
         events.wait_event(to="cold")
+
+
+DRAIN = {"KillSignal": "SIGKILL", "DrainSec": "60s"}
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_drain_waits_for_a_request(torpor, kind):
+    """The program could not end it: it is killed, but when it has answered. Others are served meanwhile."""
+    address = torpor.address() if kind == "tcp" else str(torpor.run / "a.sock")
+    torpor.add_site("a", address, container=DRAIN)
+    torpor.start()
+    with HttpConnection(address) as connection, torpor.events("a") as events:
+        connection.send("/slow?ms=700", close=True)
+        wait_until(lambda: http_get(address, "/counter").text != "1\n", "the request")
+        torpor.wait_state("a", "awake")
+        with torpor.connection() as control:
+            control.send("Stop", {"site": "a"})
+            events.wait_event(to="stopping")
+            assert http_get(address).status == 200
+            assert connection.receive().text == "slow\n"
+            events.wait_event(to="cold")
+    assert torpor.status("a")["wakes"] == 1
+
+
+def test_a_drain_does_not_wait_for_an_idle_connection(torpor):
+    """A browser's, over TCP; nor for one that was found idle with the whole site."""
+    address = torpor.add_site("a", container=DRAIN)
+    torpor.start()
+    with HttpConnection(address) as connection:
+        connection.get()
+        torpor.wait_state("a", "awake")
+        assert torpor.call("Stop", site="a")["took_us"] < 60_000_000
+        torpor.visit("a", address)
+    with connect(address):
+        torpor.visit("a", address)
+        torpor.freeze("a")
+        torpor.call("Stop", site="a")
+    assert "still serves" not in torpor.log()
+
+
+def test_a_drain_ends(torpor):
+    address = torpor.add_site("a", str(torpor.run / "a.sock"), container={**DRAIN, "DrainSec": "300ms"})
+    torpor.start()
+    torpor.visit("a", address)
+    with HttpConnection(address) as connection:
+        connection.get()
+        assert torpor.call("Stop", site="a")["took_us"] >= 300_000
+    torpor.wait_log("site a: still serves somebody after DrainSec=")
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_nothing_is_lost_around_a_drain(torpor, kind):
+    """With a program that knows no end but SIGKILL."""
+    address = torpor.address() if kind == "tcp" else str(torpor.run / "a.sock")
+    torpor.add_site("a", address, template="static", container=DRAIN)
+    torpor.start()
+    rounds = 20 if SANITIZED else 100
+    client = LoadClient(address, 10 * rounds)
+    with torpor.connection() as connection:
+        for _ in range(rounds):
+            torpor.wait_state("a", "awake")
+            with contextlib.suppress(VarlinkError):  # woken again by the next request before it was cold
+                connection.call("Stop", site="a")
+        result = client.end()
+    assert result["failed"] == 0, result
+    assert torpor.status("a")["wakes"] >= rounds / 2
+    assert "still serves" not in torpor.log()
 
 
 def test_connection_while_stopping_wakes_again(torpor):

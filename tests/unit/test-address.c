@@ -20,17 +20,18 @@ static void test_normal_forms(void **state)
 	static const struct {
 		const char *text, *normal;
 		int family;
+		unsigned port;
 	} good[] = {
-		{"127.0.0.1:80", "127.0.0.1:80", AF_INET},
-		{"0.0.0.0:65535", "0.0.0.0:65535", AF_INET},
-		{"[::1]:80", "[::1]:80", AF_INET6},
-		{"[0:0:0:0:0:0:0:0]:8080", "[::]:8080", AF_INET6},
-		{"[::ffff:1.2.3.4]:1", "[::ffff:1.2.3.4]:1", AF_INET6},
-		{"[fe80::1%lo]:80", "[fe80::1%lo]:80", AF_INET6},
-		{"[fe80::1%1]:80", "[fe80::1%lo]:80", AF_INET6},
-		{"/run/x.sock", "/run/x.sock", AF_UNIX},
-		{"//run///x y", "/run/x y", AF_UNIX},
-		{"@name", "@name", AF_UNIX},
+		{"127.0.0.1:80", "127.0.0.1:80", AF_INET, 80},
+		{"0.0.0.0:65535", "0.0.0.0:65535", AF_INET, 65535},
+		{"[::1]:80", "[::1]:80", AF_INET6, 80},
+		{"[0:0:0:0:0:0:0:0]:8080", "[::]:8080", AF_INET6, 8080},
+		{"[::ffff:1.2.3.4]:1", "[::ffff:1.2.3.4]:1", AF_INET6, 1},
+		{"[fe80::1%lo]:80", "[fe80::1%lo]:80", AF_INET6, 80},
+		{"[fe80::1%1]:80", "[fe80::1%lo]:80", AF_INET6, 80},
+		{"/run/x.sock", "/run/x.sock", AF_UNIX, 0},
+		{"//run///x y", "/run/x y", AF_UNIX, 0},
+		{"@name", "@name", AF_UNIX, 0},
 	};
 
 	(void)state;
@@ -43,6 +44,7 @@ static void test_normal_forms(void **state)
 		if (address_parse(good[i].text, SOCK_STREAM, &address, &message) < 0)
 			fail_msg("%s: %s", good[i].text, message);
 		assert_int_equal(address_family(&address), good[i].family);
+		assert_int_equal(address_port(&address), good[i].port);
 		assert_int_equal(address.type, SOCK_STREAM);
 		assert_string_equal(address_format(&address, buf), good[i].normal);
 		assert_int_equal(address_parse(buf, SOCK_STREAM, &again, &message), 0);

@@ -150,6 +150,7 @@ static void test_defaults(void **state)
 	assert_int_equal(spec->kill_signal, SIGTERM);
 	assert_int_equal(spec->timeout_start_us, 90000000);
 	assert_int_equal(spec->timeout_stop_us, 30000000);
+	assert_int_equal(spec->drain_us, 0);
 	assert_int_equal(spec->standard_output.kind, OUTPUT_JOURNAL);
 	assert_int_equal(spec->standard_error.kind, OUTPUT_INHERIT);
 	assert_int_equal(spec->umask, 0022);
@@ -258,7 +259,8 @@ static void test_all_keys(void **state)
 		"PrivateNetwork=no\nLimitNOFILE=1:2\nLimitCORE=infinity\nLimitNICE=+5\nLimitCPU="
 		"1min\nLimitRTTIME=1s\n"
 		"CapabilityBoundingSet=~CAP_SYS_ADMIN\nAmbientCapabilities=CAP_KILL\nHandover=listen-fds\n"
-		"NotifyAccess=all\nKillSignal=RTMIN+3\nTimeoutStartSec=infinity\nTimeoutStopSec=0.5\n"
+		"NotifyAccess=all\nKillSignal=RTMIN+3\nDrainSec=5\nTimeoutStartSec=infinity\nTimeoutStopSec=0."
+		"5\n"
 		"StandardOutput=append:/var/log//x%%\nStandardError=null\nSyslogIdentifier=id\nUMask=0077\n"
 		"OOMScoreAdjust=-5\nNice=3\n"
 		"[Resources]\nCPUWeight=5\nCPUQuota=12.5%\nCPUQuotaPeriodSec=10ms\nAllowedCPUs=8 "
