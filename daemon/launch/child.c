@@ -247,7 +247,7 @@ static int step_exec(struct child_context *c)
 }
 
 /* The whole of what happens, in this order. What needs a privilege before it is dropped; the system call filter
- * last, as it need not allow any of this.
+ * last, as it need not allow more than execve(2) and exit_group(2).
  */
 static const struct {
 	enum launch_step step;
@@ -267,9 +267,9 @@ static const struct {
 	{STEP_USER, step_user},
 	{STEP_CAPABILITIES, step_capabilities},
 	{STEP_WORKING_DIRECTORY, step_working_directory},
+	{STEP_SIGNALS, step_signals},
 	{STEP_NO_NEW_PRIVILEGES, step_no_new_privileges},
 	{STEP_SYSCALLS, step_syscalls},
-	{STEP_SIGNALS, step_signals},
 	{STEP_EXEC, step_exec},
 };
 

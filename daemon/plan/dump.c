@@ -8,6 +8,8 @@
 #include <sys/capability.h>
 
 #include "cleanup.h"
+#include "defaults.h"
+#include "key.h"
 #include "plan.h"
 #include "str.h"
 
@@ -76,6 +78,20 @@ static void dump_limits(const struct launch_plan *plan, FILE *out)
 	}
 }
 
+/* What the program was made from: the calls, then the other keys that are set, as they stand in a unit. */
+static void dump_syscalls(const struct site_spec *spec, FILE *out)
+{
+	static const char *const others[] = {
+		"SystemCallErrorNumber",  "RestrictAddressFamilies", "RestrictNamespaces", "LockPersonality",
+		"MemoryDenyWriteExecute", "RestrictRealtime",        "RestrictSUIDSGID"};
+
+	fprintf(out, "syscalls: %s\n", spec->system_calls ? spec->system_calls : "default");
+	for (size_t i = 0; i < site_keys.n_keys; i++)
+		for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+			if (str_equal(site_keys.keys[i].name, others[k]))
+				key_print(&site_keys.keys[i], spec, defaults_site(), false, out);
+}
+
 void plan_dump(const struct launch_plan *plan, FILE *out)
 {
 	const struct site_spec *spec = plan->spec;
@@ -104,7 +120,7 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 	dump_capabilities("bounding", plan->bounding, out);
 	dump_capabilities("ambient", plan->ambient, out);
 	fputs("no-new-privileges: yes\n", out);
-	fprintf(out, "%.*s\n", (int)plan->syscalls->key_bytes, plan->syscalls->key);
+	dump_syscalls(spec, out);
 	fprintf(out, "umask: %04o\nworking-directory: %s%s\n", spec->umask,
 		spec->working_directory_optional ? "-" : "",
 		spec->working_directory ? spec->working_directory : "/");

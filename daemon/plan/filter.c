@@ -59,17 +59,43 @@ static void emit_return(struct program *p, uint32_t action)
 	emit(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
 }
 
+/* Neighbouring tests of one argument with one action share its return. */
+static unsigned run_length(const struct filter_test *tests, unsigned n)
+{
+	unsigned length = 1;
+
+	while (length < n && tests[length].argument == tests[0].argument &&
+	       tests[length].action == tests[0].action)
+		length++;
+	return length;
+}
+
+static void emit_test(struct program *p, const struct filter_test *test, unsigned left)
+{
+	uint8_t hit = (uint8_t)left, miss = left == 0; /* the return follows the last test of its run */
+	unsigned code = BPF_JMP | BPF_K | (test->match == FILTER_EQUALS ? BPF_JEQ : BPF_JSET);
+
+	if (test->match == FILTER_NO_BIT)
+		emit(p, (struct sock_filter)BPF_JUMP(code, test->value, miss, hit));
+	else
+		emit(p, (struct sock_filter)BPF_JUMP(code, test->value, hit, miss));
+}
+
 static void emit_check(struct program *p, const struct filter_check *check)
 {
-	unsigned code = check->match == FILTER_ANY_BIT ? BPF_JMP | BPF_JSET | BPF_K : BPF_JMP | BPF_JEQ | BPF_K;
+	for (unsigned i = 0, length; i < check->n_tests; i += length) {
+		const struct filter_test *tests = &check->tests[i];
 
-	/* Little-endian, as both architectures are: the low half comes first. */
-	emit_load(p, offsetof(struct seccomp_data, args) + check->argument * sizeof(uint64_t));
-	for (unsigned i = 0; i < check->n_values; i++)
-		emit(p,
-		     (struct sock_filter)BPF_JUMP(code, check->values[i], (uint8_t)(check->n_values - i), 0));
+		length = run_length(tests, check->n_tests - i);
+		/* Little-endian, as both architectures are: the low half comes first. */
+		if (i == 0 || tests[0].argument != tests[-1].argument)
+			emit_load(p,
+				  offsetof(struct seccomp_data, args) + tests[0].argument * sizeof(uint64_t));
+		for (unsigned k = 0; k < length; k++)
+			emit_test(p, &tests[k], length - 1 - k);
+		emit_return(p, tests[0].action);
+	}
 	emit_return(p, check->otherwise);
-	emit_return(p, check->matched);
 }
 
 /* Bisects the spans: the number is in the accumulator. */

@@ -10,17 +10,23 @@
  * length of a way through it is paid at every start of a container. Runs of neighbouring calls with one answer,
  * found by bisection, make that way half as long and the program a third as large. */
 
-#define FILTER_CALLS_MAX  512 /* numbers at or above this are refused with the default */
-#define FILTER_VALUES_MAX 8
+#define FILTER_CALLS_MAX 512 /* numbers at or above this are refused with the fallback */
 
-/* What a call's argument is compared with. The kernel takes the low 32 bits of these arguments (int, unsigned
- * int), and so does the program: what a caller puts into the upper half does not matter. */
-struct filter_check {
+/* What an argument of a call is compared with. The kernel takes the low 32 bits of the arguments that are
+ * tested here (int, unsigned int, or flags that all lie there), and so does the program: what a caller puts
+ * into the upper half does not matter. */
+struct filter_test {
 	uint8_t argument; /* its index */
-	enum { FILTER_ANY_OF, FILTER_ANY_BIT } match;
-	uint32_t values[FILTER_VALUES_MAX]; /* FILTER_ANY_BIT: values[0] is the mask */
-	unsigned n_values;
-	uint32_t matched, otherwise; /* SECCOMP_RET_* */
+	enum { FILTER_EQUALS, FILTER_ANY_BIT, FILTER_NO_BIT } match;
+	uint32_t value;
+	uint32_t action; /* SECCOMP_RET_* where it matches */
+};
+
+/* In their order: the first one that matches decides. */
+struct filter_check {
+	const struct filter_test *tests; /* [n_tests] */
+	unsigned n_tests;                /* at most 255 */
+	uint32_t otherwise;              /* SECCOMP_RET_* */
 };
 
 struct filter_rules {

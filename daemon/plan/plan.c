@@ -245,7 +245,7 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 		if (r == 0)
 			r = plan_mounts(planner, plan);
 		if (r == 0)
-			r = syscalls_compile_default(&planner->pool, &plan->syscalls);
+			r = syscalls_compile(&planner->pool, spec, &plan->syscalls);
 		if (r < 0)
 			diag_set(diag, r, spec->exec_origin.file, 0, "cannot be compiled to a launch plan: %s",
 				 strerror(-r));

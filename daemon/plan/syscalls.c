@@ -2,396 +2,144 @@
 #include "syscalls.h"
 
 #include <errno.h>
-#include <linux/seccomp.h>
-#include <sched.h>
-#include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/personality.h>
-#include <sys/socket.h>
 
-#include "filter.h"
+#include "cleanup.h"
+#include "syscall-filter.h"
 
-#define ERRNO(number) (SECCOMP_RET_ERRNO | (number))
-
-/* What Docker's default profile allows a container without capabilities, less what a site never needs: ptrace
- * and process_vm_*, io_uring, keyrings, file handles, clock adjusting, modify_ldt. */
-static const char *const allowed_calls[] = {
-	/* Files. */
-	"access",
-	"chdir",
-	"chmod",
-	"chown",
-	"close",
-	"close_range",
-	"copy_file_range",
-	"creat",
-	"dup",
-	"dup2",
-	"dup3",
-	"faccessat",
-	"faccessat2",
-	"fadvise64",
-	"fallocate",
-	"fchdir",
-	"fchmod",
-	"fchmodat",
-	"fchmodat2",
-	"fchown",
-	"fchownat",
-	"fcntl",
-	"fdatasync",
-	"fgetxattr",
-	"flistxattr",
-	"flock",
-	"fremovexattr",
-	"fsetxattr",
-	"fstat",
-	"fstatfs",
-	"fsync",
-	"ftruncate",
-	"futimesat",
-	"getcwd",
-	"getdents",
-	"getdents64",
-	"getxattr",
-	"inotify_add_watch",
-	"inotify_init",
-	"inotify_init1",
-	"inotify_rm_watch",
-	"ioctl",
-	"lchown",
-	"lgetxattr",
-	"link",
-	"linkat",
-	"listxattr",
-	"llistxattr",
-	"lremovexattr",
-	"lseek",
-	"lsetxattr",
-	"lstat",
-	"mkdir",
-	"mkdirat",
-	"mknod",
-	"mknodat",
-	"newfstatat",
-	"open",
-	"openat",
-	"openat2",
-	"pread64",
-	"preadv",
-	"preadv2",
-	"pwrite64",
-	"pwritev",
-	"pwritev2",
-	"read",
-	"readahead",
-	"readlink",
-	"readlinkat",
-	"readv",
-	"removexattr",
-	"rename",
-	"renameat",
-	"renameat2",
-	"rmdir",
-	"sendfile",
-	"setxattr",
-	"splice",
-	"stat",
-	"statfs",
-	"statx",
-	"symlink",
-	"symlinkat",
-	"sync",
-	"sync_file_range",
-	"syncfs",
-	"tee",
-	"truncate",
-	"umask",
-	"unlink",
-	"unlinkat",
-	"utime",
-	"utimensat",
-	"utimes",
-	"vmsplice",
-	"write",
-	"writev",
-	/* Waiting. */
-	"epoll_create",
-	"epoll_create1",
-	"epoll_ctl",
-	"epoll_pwait",
-	"epoll_pwait2",
-	"epoll_wait",
-	"eventfd",
-	"eventfd2",
-	"pause",
-	"poll",
-	"ppoll",
-	"pselect6",
-	"select",
-	"signalfd",
-	"signalfd4",
-	"timerfd_create",
-	"timerfd_gettime",
-	"timerfd_settime",
-	"io_cancel",
-	"io_destroy",
-	"io_getevents",
-	"io_pgetevents",
-	"io_setup",
-	"io_submit",
-	/* Sockets, pipes, queues. */
-	"accept",
-	"accept4",
-	"bind",
-	"connect",
-	"getpeername",
-	"getsockname",
-	"getsockopt",
-	"listen",
-	"recvfrom",
-	"recvmmsg",
-	"recvmsg",
-	"sendmmsg",
-	"sendmsg",
-	"sendto",
-	"setsockopt",
-	"shutdown",
-	"socket",
-	"socketpair",
-	"pipe",
-	"pipe2",
-	"mq_getsetattr",
-	"mq_notify",
-	"mq_open",
-	"mq_timedreceive",
-	"mq_timedsend",
-	"mq_unlink",
-	"msgctl",
-	"msgget",
-	"msgrcv",
-	"msgsnd",
-	"semctl",
-	"semget",
-	"semop",
-	"semtimedop",
-	"shmat",
-	"shmctl",
-	"shmdt",
-	"shmget",
-	/* Memory. */
-	"brk",
-	"cachestat",
-	"madvise",
-	"map_shadow_stack",
-	"membarrier",
-	"memfd_create",
-	"memfd_secret",
-	"mincore",
-	"mlock",
-	"mlock2",
-	"mlockall",
-	"mmap",
-	"mprotect",
-	"mremap",
-	"mseal",
-	"msync",
-	"munlock",
-	"munlockall",
-	"munmap",
-	"pkey_alloc",
-	"pkey_free",
-	"pkey_mprotect",
-	"process_mrelease",
-	"remap_file_pages",
-	/* Processes and threads. */
-	"arch_prctl",
-	"capget",
-	"capset",
-	"execve",
-	"execveat",
-	"exit",
-	"exit_group",
-	"fork",
-	"futex",
-	"futex_requeue",
-	"futex_wait",
-	"futex_waitv",
-	"futex_wake",
-	"get_robust_list",
-	"get_thread_area",
-	"getcpu",
-	"getegid",
-	"geteuid",
-	"getgid",
-	"getgroups",
-	"getpgid",
-	"getpgrp",
-	"getpid",
-	"getppid",
-	"getpriority",
-	"getresgid",
-	"getresuid",
-	"getrlimit",
-	"getrusage",
-	"getsid",
-	"gettid",
-	"getuid",
-	"ioprio_get",
-	"ioprio_set",
-	"kill",
-	"pidfd_open",
-	"pidfd_send_signal",
-	"prctl",
-	"prlimit64",
-	"restart_syscall",
-	"rseq",
-	"rt_sigaction",
-	"rt_sigpending",
-	"rt_sigprocmask",
-	"rt_sigqueueinfo",
-	"rt_sigreturn",
-	"rt_sigsuspend",
-	"rt_sigtimedwait",
-	"rt_tgsigqueueinfo",
-	"sched_get_priority_max",
-	"sched_get_priority_min",
-	"sched_getaffinity",
-	"sched_getattr",
-	"sched_getparam",
-	"sched_getscheduler",
-	"sched_rr_get_interval",
-	"sched_setaffinity",
-	"sched_setattr",
-	"sched_setparam",
-	"sched_setscheduler",
-	"sched_yield",
-	"set_robust_list",
-	"set_thread_area",
-	"set_tid_address",
-	"setfsgid",
-	"setfsuid",
-	"setgid",
-	"setgroups",
-	"setpgid",
-	"setpriority",
-	"setregid",
-	"setresgid",
-	"setresuid",
-	"setreuid",
-	"setrlimit",
-	"setsid",
-	"setuid",
-	"sigaltstack",
-	"tgkill",
-	"tkill",
-	"vfork",
-	"wait4",
-	"waitid",
-	/* Sandboxes of a program's own. */
-	"landlock_add_rule",
-	"landlock_create_ruleset",
-	"landlock_restrict_self",
-	"seccomp",
-	/* Time and the system. */
-	"alarm",
-	"clock_getres",
-	"clock_gettime",
-	"clock_nanosleep",
-	"getitimer",
-	"getrandom",
-	"gettimeofday",
-	"nanosleep",
-	"setitimer",
-	"sysinfo",
-	"time",
-	"timer_create",
-	"timer_delete",
-	"timer_getoverrun",
-	"timer_gettime",
-	"timer_settime",
-	"times",
-	"uname",
+/* What the program of a site is made from. No bytes between the fields: it is the key of the blob. */
+struct inputs {
+	uint64_t families;
+	uint32_t namespaces;
+	int16_t error;
+	uint8_t families_mode, flags;
+	char filter[]; /* as in the spec, without its end */
 };
 
-/* Calls that depend on an argument. A namespace of its own would give a site capabilities in it, and with them
- * the kernel's less tested parts; AF_ALG, AF_VSOCK and AF_PACKET reach past the container; TIOCSTI and
- * TIOCLINUX type into terminals. clone3 keeps its flags in memory, where a filter cannot look: ENOSYS makes
- * everybody use clone. */
-static const struct {
-	const char *name;
-	struct filter_check check;
-} checks[] = {
-	{"clone",
-	 {.argument = 0,
-	  .match = FILTER_ANY_BIT,
-	  .values = {CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-		     CLONE_NEWPID | CLONE_NEWNET},
-	  .n_values = 1,
-	  .matched = ERRNO(EPERM),
-	  .otherwise = SECCOMP_RET_ALLOW}},
-	{"ioctl",
-	 {.argument = 1,
-	  .match = FILTER_ANY_OF,
-	  .values = {TIOCSTI, TIOCLINUX},
-	  .n_values = 2,
-	  .matched = ERRNO(EPERM),
-	  .otherwise = SECCOMP_RET_ALLOW}},
-	{"personality",
-	 {.argument = 0,
-	  .match = FILTER_ANY_OF,
-	  .values = {PER_LINUX, PER_LINUX32, UNAME26, UNAME26 | PER_LINUX32, 0xffffffff /* asks */},
-	  .n_values = 5,
-	  .matched = SECCOMP_RET_ALLOW,
-	  .otherwise = ERRNO(EPERM)}},
-	{"socket",
-	 {.argument = 0,
-	  .match = FILTER_ANY_OF,
-	  .values = {AF_ALG, AF_VSOCK, AF_PACKET},
-	  .n_values = 3,
-	  .matched = ERRNO(EAFNOSUPPORT),
-	  .otherwise = SECCOMP_RET_ALLOW}},
+enum { LOCK_PERSONALITY = 1, DENY_WRITE_EXECUTE = 2, RESTRICT_REALTIME = 4, RESTRICT_SET_ID = 8 };
+
+/* Calls on their way into the rules. */
+struct edit {
+	struct filter_rules *rules;
+	uint32_t action;
+	bool hazards[FILTER_CALLS_MAX];
 };
 
-/* The number of a call, or -1 where this architecture has none (or this libseccomp does not know it yet). */
-static int call_number(const char *name)
+static uint32_t action_of(int error)
 {
-	int number = seccomp_syscall_resolve_name(name);
-
-	return number >= 0 && number < FILTER_CALLS_MAX ? number : -1;
+	return error == SYSCALL_KILL ? SECCOMP_RET_KILL_PROCESS : SYSCALLS_ERRNO((uint32_t)error);
 }
 
-int syscalls_compile_default(struct blob_pool *pool, struct blob **ret)
+/* named: the unit itself says this name, which may be a hazard's then. */
+static void set_call(struct edit *edit, int number, bool named)
 {
-	static const char key[] = "syscalls: default";
-	struct blob *blob = blob_find(pool, key, sizeof key - 1);
-	struct filter_rules *rules;
-	struct sock_filter *code = NULL;
-	size_t n = 0;
-	int number, r;
+	if (number < 0 || number >= FILTER_CALLS_MAX)
+		return;
+	if (named || edit->action != SECCOMP_RET_ALLOW || !edit->hazards[number])
+		edit->rules->action[number] = edit->action;
+}
 
-	if (blob) {
-		*ret = blob;
-		return 0;
+static void set_name(struct edit *edit, const char *name, bool named)
+{
+	const struct syscall_group *group = *name == '@' ? syscall_group_find(name) : NULL;
+	const char *calls = group ? group->calls : "";
+	char member[SYSCALL_NAME_BYTES];
+
+	if (!group)
+		set_call(edit, syscall_number(name), named);
+	while (syscall_next(&calls, member))
+		set_name(edit, member, false);
+}
+
+static void find_hazards(struct edit *edit)
+{
+	const char *calls = SYSCALL_HAZARDS;
+	char name[SYSCALL_NAME_BYTES];
+
+	while (syscall_next(&calls, name))
+		edit->hazards[syscall_number(name)] = true;
+}
+
+/* What is there before the first word: calls that have no name here are newer than this program, and absent. */
+static void set_base(struct edit *edit, bool allow_list, uint32_t refused, uint32_t absent)
+{
+	edit->action = allow_list ? refused : absent;
+	set_name(edit, "@known", false);
+	for (int number = 0; number < FILTER_CALLS_MAX; number++)
+		if (edit->hazards[number])
+			edit->rules->action[number] = absent;
+	edit->action = SECCOMP_RET_ALLOW;
+	set_name(edit, allow_list ? SYSCALL_GROUP_DEFAULT : SYSCALL_GROUP_CONTAINER, false);
+}
+
+void syscalls_decide(const struct site_spec *spec, struct syscalls *ret)
+{
+	const char *filter = spec->system_calls ? spec->system_calls : "~";
+	uint32_t absent = spec->system_call_error ? action_of(spec->system_call_error) : SYSCALLS_ERRNO(ENOSYS);
+	uint32_t refused = spec->system_call_error ? absent : SECCOMP_RET_KILL_PROCESS;
+	struct edit edit = {.rules = &ret->rules};
+	struct syscall_word word;
+
+	*ret = (struct syscalls){.rules.fallback = SYSCALLS_ERRNO(ENOSYS)};
+	for (int number = 0; number < FILTER_CALLS_MAX; number++)
+		ret->rules.action[number] = ret->rules.fallback;
+	find_hazards(&edit);
+	set_base(&edit, *filter != '~', refused, absent);
+	while (syscall_filter_next(&filter, &word)) {
+		edit.action = !word.deny ? SECCOMP_RET_ALLOW : word.has_error ? action_of(word.error) : refused;
+		if (*word.name)
+			set_name(&edit, word.name, true);
 	}
-	rules = calloc(1, sizeof *rules);
-	if (!rules)
+	restrictions_apply(&ret->restrictions, spec, &ret->rules);
+}
+
+static struct inputs *make_inputs(const struct site_spec *spec, size_t *ret_bytes)
+{
+	size_t length = spec->system_calls ? strlen(spec->system_calls) : 0;
+	struct inputs *inputs = calloc(1, sizeof *inputs + length);
+
+	if (!inputs)
+		return NULL;
+	inputs->families = spec->families;
+	inputs->namespaces = spec->namespaces;
+	inputs->error = spec->system_call_error;
+	inputs->families_mode = (uint8_t)spec->families_mode;
+	inputs->flags = (uint8_t)(spec->lock_personality * LOCK_PERSONALITY |
+				  spec->memory_deny_write_execute * DENY_WRITE_EXECUTE |
+				  spec->restrict_realtime * RESTRICT_REALTIME |
+				  spec->restrict_suid_sgid * RESTRICT_SET_ID);
+	if (length > 0)
+		memcpy(inputs->filter, spec->system_calls, length);
+	*ret_bytes = sizeof *inputs + length;
+	return inputs;
+}
+
+static int compile(const struct site_spec *spec, struct sock_filter **ret, size_t *ret_n)
+{
+	autofree struct syscalls *syscalls = malloc(sizeof *syscalls);
+
+	if (!syscalls)
 		return -ENOMEM;
-	rules->fallback = ERRNO(ENOSYS);
-	for (size_t i = 0; i < FILTER_CALLS_MAX; i++)
-		rules->action[i] = ERRNO(ENOSYS);
-	for (size_t i = 0; i < sizeof allowed_calls / sizeof allowed_calls[0]; i++)
-		if ((number = call_number(allowed_calls[i])) >= 0)
-			rules->action[number] = SECCOMP_RET_ALLOW;
-	for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
-		if ((number = call_number(checks[i].name)) >= 0)
-			rules->check[number] = &checks[i].check;
-	r = filter_compile(rules, &code, &n);
-	free(rules);
+	syscalls_decide(spec, syscalls);
+	return filter_compile(&syscalls->rules, ret, ret_n);
+}
+
+int syscalls_compile(struct blob_pool *pool, const struct site_spec *spec, struct blob **ret)
+{
+	size_t bytes, n;
+	autofree struct inputs *inputs = make_inputs(spec, &bytes);
+	struct sock_filter *code;
+	int r;
+
+	if (!inputs)
+		return -ENOMEM;
+	*ret = blob_find(pool, inputs, bytes);
+	if (*ret)
+		return 0;
+	r = compile(spec, &code, &n);
 	if (r < 0)
 		return r;
-	*ret = blob_add(pool, key, sizeof key - 1, code, n * sizeof *code);
+	*ret = blob_add(pool, inputs, bytes, code, n * sizeof *code);
 	return *ret ? 0 : -ENOMEM;
 }

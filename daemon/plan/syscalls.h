@@ -1,11 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <linux/seccomp.h>
+
 #include "blob.h"
+#include "restrictions.h"
 
-/* The default seccomp program of a container: the calls that a site may make, by name. Every other one fails
- * with ENOSYS, so that programs fall back as on an older kernel; arguments that no site may use fail with
- * EPERM. Native architecture only. */
+/* The seccomp program of a container, from the keys of its unit. Where they say nothing it lets in @container,
+ * by arguments that no site may use with EPERM, and all else fails with ENOSYS, so that programs fall back as
+ * on an older kernel. Native architecture only. */
 
-/* Compiled once per pool; one reference to *ret, whose data is an array of struct sock_filter. -errno. */
-int syscalls_compile_default(struct blob_pool *pool, struct blob **ret);
+#define SYSCALLS_ERRNO(number) (SECCOMP_RET_ERRNO | (number))
+
+/* The answer to every call, and what it points into. */
+struct syscalls {
+	struct filter_rules rules;
+	struct restrictions restrictions;
+};
+
+/* Fills *ret, which must stay where it is. */
+void syscalls_decide(const struct site_spec *spec, struct syscalls *ret);
+
+/* The compiled program: one reference to *ret, whose data is an array of struct sock_filter. Compiled once per
+ * pool for all sites whose keys say the same. -ENOMEM, -E2BIG. */
+int syscalls_compile(struct blob_pool *pool, const struct site_spec *spec, struct blob **ret);

@@ -168,6 +168,58 @@ static const struct key keys[] = {
 	 .argument = "[~]CAPABILITY...", .unset_means = "none",
 	 .help = "Capabilities that the program has from its start without being root. Each must be in "
 		 "CapabilityBoundingSet= as well."},
+	{CONTAINER("SystemCallFilter", type_syscalls, system_calls), .argument = "[~]CALL|@GROUP[:ERROR]...",
+	 .unset_means = "@container",
+	 .help = "The system calls that the site may make: names, and groups of names (see SYSTEM CALLS). "
+		 "After "
+		 "\"~\" those that it may not make, each with the error it gets where \":EPERM\", \":5\" or "
+		 "\":kill\" "
+		 "follows. Several assignments add up: the first says whether the list allows or denies, later "
+		 "ones "
+		 "of the other kind take away from it. A list that allows replaces @container, @default being "
+		 "part "
+		 "of it; one that denies takes away from @container."},
+	{CONTAINER("SystemCallErrorNumber", type_syscall_error, system_call_error), .argument = "ERROR|kill",
+	 .unset_means = "kill for what SystemCallFilter= refuses, ENOSYS for the rest",
+	 .help = "What a refused call gets: an error by name or by number from 1 to 4095, or kill, which ends "
+		 "the "
+		 "process with SIGSYS."},
+	{CONTAINER("SystemCallArchitectures", type_architectures, name), .argument = "native",
+	 .unset_means = "native",
+	 .help = "The machine whose calls a site may make. There is one: calls of i386 and x32, which would go "
+		 "around the filter, are refused with ENOSYS always."},
+	{CONTAINER("RestrictAddressFamilies", type_families, families), .argument = "none|[~]FAMILY...",
+	 .unset_means = "~AF_ALG AF_PACKET AF_VSOCK",
+	 .help = "The address families of sockets that the site may make, AF_UNIX, AF_INET, AF_INET6 and so "
+		 "on; "
+		 "after \"~\" those that it may not, beside the default's. Several assignments add up as those "
+		 "of "
+		 "SystemCallFilter=. Listeners, and pairs of unix sockets, are not touched."},
+	{CONTAINER("RestrictNamespaces", type_namespaces, namespaces), .argument = "BOOLEAN|[~]NAMESPACE...",
+	 .unset_means = "yes",
+	 .help = "Whether the site is kept from making and entering namespaces of its own; or those that it "
+		 "may "
+		 "use, some of cgroup, ipc, net, mnt, pid, time, user and uts; after \"~\" those that it may "
+		 "not. "
+		 "Several assignments add up. Unlike systemd's, it is yes by default. With anything but no, "
+		 "clone3(2) "
+		 "fails with ENOSYS, as its flags cannot be looked at."},
+	{CONTAINER("LockPersonality", type_bool, lock_personality), .argument = "BOOLEAN", .fallback = "no",
+	 .help = "With yes, personality(2) changes nothing. With no, Linux's 32-bit and old-version "
+		 "personalities "
+		 "remain, and those that weaken memory protection are refused."},
+	{CONTAINER("MemoryDenyWriteExecute", type_bool, memory_deny_write_execute), .argument = "BOOLEAN",
+	 .fallback = "no",
+	 .help = "With yes, memory cannot be made writable and executable at once, or executable later. "
+		 "Programs "
+		 "that compile while they run (Node.js, Java, PHP's JIT) do not work then."},
+	{CONTAINER("RestrictRealtime", type_bool, restrict_realtime), .argument = "BOOLEAN", .fallback = "no",
+	 .help = "With yes, processes cannot ask for real-time scheduling, whatever LimitRTPRIO= says. "
+		 "sched_setattr(2), which hides what it asks for, fails with ENOSYS."},
+	{CONTAINER("RestrictSUIDSGID", type_bool, restrict_suid_sgid), .argument = "BOOLEAN", .fallback = "no",
+	 .help = "With yes, no file or folder can be given the set-user-ID or set-group-ID bit. openat2(2), "
+		 "which "
+		 "hides the mode, fails with ENOSYS."},
 	{CONTAINER("Handover", type_choice, handover), .argument = "listen-fds|stdin",
 	 .choices = handover_choices, .fallback = "listen-fds",
 	 .help = "How the program gets its listeners. listen-fds: from descriptor 3 on, by the protocol "

@@ -14,6 +14,11 @@
 #define SPEC_INFINITY UINT64_MAX       /* "infinity" for times and limits */
 #define SPEC_UNSET    (UINT64_MAX - 1) /* the key was not assigned: the kernel's own value stays */
 
+/* All of RestrictNamespaces=, flags of <sched.h>. */
+#define SPEC_NAMESPACES                                                                                        \
+	(CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWTIME |          \
+	 CLONE_NEWUSER | CLONE_NEWUTS)
+
 #define SPEC_FILE_BYTES    (1024 * 1024) /* the largest unit file */
 #define SPEC_LINE_BYTES    32768         /* the longest line, joined continuations included */
 #define SPEC_LISTENERS_MAX 64            /* listeners of one site */
@@ -52,6 +57,9 @@ struct limit_spec {
 	int resource;        /* RLIMIT_* */
 	uint64_t soft, hard; /* SPEC_INFINITY is RLIM_INFINITY */
 };
+
+/* RestrictAddressFamilies=: whether its first assignment named what is allowed or what is refused. */
+enum families_mode { FAMILIES_DEFAULT, FAMILIES_ALLOW, FAMILIES_REFUSE };
 
 enum handover { HANDOVER_LISTEN_FDS, HANDOVER_STDIN };
 enum service_type { TYPE_SIMPLE, TYPE_NOTIFY };
@@ -95,6 +103,13 @@ struct site_spec {
 	unsigned n_limits;
 	uint64_t capabilities; /* CapabilityBoundingSet=, AmbientCapabilities=: bit n is CAP n; default 0 */
 	uint64_t ambient_capabilities;
+	const char *system_calls;  /* SystemCallFilter= as syscall-filter.h describes it; NULL: @container */
+	uint64_t families;         /* allowed or refused, as families_mode says: bit n is family n */
+	unsigned namespaces;       /* RestrictNamespaces=: CLONE_NEW* that the site may use; default none */
+	int16_t system_call_error; /* SystemCallErrorNumber=: an errno or SYSCALL_KILL; 0: not set */
+	int8_t families_mode;      /* enum families_mode */
+	bool namespaces_set;       /* RestrictNamespaces= was assigned */
+	bool lock_personality, memory_deny_write_execute, restrict_realtime, restrict_suid_sgid;
 	enum handover handover;
 	enum service_type type;
 	enum notify_access notify_access;

@@ -74,7 +74,7 @@ static void format_string(const struct key *key, const void *field, FILE *out)
 	type_write_plain(text ? text : "", out);
 }
 
-static void copy_string(const struct key *key, void *target, struct pack *pack)
+void type_copy_string(const struct key *key, void *target, struct pack *pack)
 {
 	const char **field = key_field(key, target);
 
@@ -166,32 +166,32 @@ const struct type type_string = {
 	sizeof(char *),
 	.parse = parse_string,
 	.format = format_string,
-	.copy = copy_string,
+	.copy = type_copy_string,
 };
 const struct type type_name = {
 	sizeof(char *),
 	.parse = parse_name,
 	.format = format_string,
-	.copy = copy_string,
+	.copy = type_copy_string,
 };
 const struct type type_template = {.parse = parse_template, .reset = reset_nothing};
 const struct type type_user = {
 	sizeof(char *),
 	.parse = parse_user,
 	.format = format_string,
-	.copy = copy_string,
+	.copy = type_copy_string,
 };
 const struct type type_cpus = {
 	sizeof(char *),
 	.parse = parse_cpus,
 	.format = format_string,
-	.copy = copy_string,
+	.copy = type_copy_string,
 };
 const struct type type_directory = {
 	.parse = parse_directory,
 	.reset = reset_directory,
 	.print = print_directory,
-	.copy = copy_string,
+	.copy = type_copy_string,
 };
 const struct type type_output = {
 	sizeof(struct output_spec),

@@ -29,6 +29,13 @@ extern const struct type type_directory;    /* const char *, with its bool "opti
 extern const struct type type_output;       /* struct output_spec */
 extern const struct type type_capabilities; /* uint64_t */
 
+/* What a site's processes may ask of the kernel, in type-restrict.c. */
+extern const struct type type_syscalls;      /* const char *, as syscall-filter.h describes it */
+extern const struct type type_syscall_error; /* int16_t, an errno or SYSCALL_KILL */
+extern const struct type type_architectures; /* not kept: there is one */
+extern const struct type type_families;      /* families and families_mode */
+extern const struct type type_namespaces;    /* namespaces and namespaces_set */
+
 #define SPEC_TIMEOUT_START_US 90000000 /* the defaults in the table, for TimeoutSec= */
 #define SPEC_TIMEOUT_STOP_US  30000000
 
@@ -63,3 +70,6 @@ void *setting_grow(struct setting *setting, void **items, size_t n, size_t max, 
 
 /* Writes text with '%' doubled, as a plain value. */
 void type_write_plain(const char *text, FILE *out);
+
+/* The copy of types whose field is one string. */
+void type_copy_string(const struct key *key, void *target, struct pack *pack);

@@ -10,15 +10,19 @@
 #include "cleanup.h"
 #include "key.h"
 #include "str.h"
+#include "syscall-group.h"
 
 #define KEYS_MARK       "@KEYS@\n"
 #define SPECIFIERS_MARK "@SPECIFIERS@\n"
+#define GROUPS_MARK     "@GROUPS@\n"
+#define HAZARDS_MARK    "@HAZARDS@\n"
 
 static int usage(void)
 {
 	fputs("usage: unit-keys --man|--man-config [PAGE.in]\n"
 	      "       unit-keys --names|--names-config\n"
-	      "With a PAGE.in, prints it with its lines @KEYS@ and @SPECIFIERS@ replaced.\n",
+	      "With a PAGE.in, prints it with its lines @KEYS@, @SPECIFIERS@, @GROUPS@ and @HAZARDS@ "
+	      "replaced.\n",
 	      stderr);
 	return 2;
 }
@@ -103,6 +107,33 @@ static void print_specifiers(void)
 	fputs(".El\n", stdout);
 }
 
+/* Names of calls, as many a line as fit; none is hyphenated. */
+static void print_calls(const char *calls)
+{
+	char name[SYSCALL_NAME_BYTES];
+	size_t column = 0;
+
+	while (syscall_next(&calls, name)) {
+		size_t length = strlen(name);
+
+		if (column > 0)
+			column = column + 1 + length > 78 ? (putchar('\n'), 0) : (putchar(' '), column + 1);
+		printf("\\%%%s", name);
+		column += length;
+	}
+	putchar('\n');
+}
+
+static void print_groups(void)
+{
+	fputs(".Bl -tag -width Ds\n", stdout);
+	for (const struct syscall_group *group = syscall_groups; group->name; group++) {
+		printf(".It Cm %s\n%s:\n", group->name, group->help);
+		print_calls(group->calls);
+	}
+	fputs(".El\n", stdout);
+}
+
 static int print_page(const struct key_table *table, const char *path)
 {
 	autofclose FILE *in = fopen(path, "re");
@@ -118,6 +149,10 @@ static int print_page(const struct key_table *table, const char *path)
 			print_keys(table);
 		else if (str_equal(line, SPECIFIERS_MARK))
 			print_specifiers();
+		else if (str_equal(line, GROUPS_MARK))
+			print_groups();
+		else if (str_equal(line, HAZARDS_MARK))
+			print_calls(SYSCALL_HAZARDS);
 		else
 			fputs(line, stdout);
 	}

@@ -221,6 +221,37 @@ int value_parse_mode(const char *text, mode_t max, mode_t *ret)
 	return 0;
 }
 
+#define ERRNO_MAX       4095
+#define ERRNO_NAMED_MAX 255 /* higher ones have no name on x86-64 and arm64 */
+
+int value_parse_errno(const char *text, int *ret)
+{
+	/* Second names, which strerrorname_np(3) does not say. */
+	static const struct {
+		const char *name;
+		int number;
+	} more[] = {{"EWOULDBLOCK", EWOULDBLOCK}, {"EDEADLOCK", EDEADLOCK}, {"ENOTSUP", ENOTSUP}};
+	int64_t number;
+
+	for (int i = 1; i <= ERRNO_NAMED_MAX; i++) {
+		const char *name = strerrorname_np(i);
+
+		if (name && str_equal(name, text)) {
+			*ret = i;
+			return 0;
+		}
+	}
+	for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+		if (str_equal(more[i].name, text)) {
+			*ret = more[i].number;
+			return 0;
+		}
+	if (value_parse_integer(text, 0, ERRNO_MAX, &number) < 0)
+		return -EINVAL;
+	*ret = (int)number;
+	return 0;
+}
+
 /* glibc keeps signals 32 and 33 for its threads. */
 static int check_signal(int64_t number, int *ret)
 {

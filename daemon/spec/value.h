@@ -35,6 +35,9 @@ int value_parse_mode(const char *text, mode_t max, mode_t *ret);
 /* "SIGTERM", "TERM", "15", "RTMIN+1", "SIGRTMAX-2". */
 int value_parse_signal(const char *text, int *ret);
 
+/* "EPERM", or a number from 0 to 4095, the most that a system call can return. */
+int value_parse_errno(const char *text, int *ret);
+
 /* Numbers and ranges separated by commas or white space, "0-3 8", added to those in *cpus: a list in the
  * kernel's form, "0-3,8". -ERANGE for CPUs from VALUE_CPUS_MAX on. */
 int value_parse_cpus(const char *text, char cpus[static VALUE_CPUS_BYTES]);

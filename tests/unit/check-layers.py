@@ -22,7 +22,7 @@ LAYERS = {
 # Headers of libraries that belong to some folders alone.
 LIBRARIES = {
     "uv.h": {"daemon/core"},
-    "seccomp.h": {"daemon/plan"},
+    "seccomp.h": {"daemon/spec"},
     "ini.h": {"daemon/spec"},
 }
 OWN = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
