@@ -227,6 +227,8 @@ static int set_up(struct daemon *daemon)
 	if (r < 0)
 		return r;
 	daemon->host.controllers = daemon->delegation.controllers;
+	daemon->host.cgroup_files = daemon->delegation.files;
+	daemon->host.device_programs = daemon->delegation.device_programs;
 	planner_init(&daemon->planner, &daemon->host);
 	daemon->cache = spec_cache_create();
 	r = daemon->cache ? start_threads(daemon) : -ENOMEM;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/bpf.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +16,14 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "cgroup-file.h"
 #include "cleanup.h"
+#include "device-program.h"
 #include "host.h"
 #include "log.h"
 #include "str.h"
 
+#define PROBE      "probe"   /* a cgroup for a moment */
 #define SUPERVISOR "torpord" /* where the daemon itself lives: a cgroup with controllers holds no processes */
 
 /* Where cgroup v2 is mounted: the usual places of a unified and of a hybrid host. */
@@ -99,29 +103,64 @@ static int step_aside(int fd)
 	return child_fd < 0 ? -errno : fd_write_attribute(child_fd, "cgroup.procs", "0");
 }
 
-/* Hands on what the kernel lets us hand on, one by one: "threaded" or missing controllers are no reason not to
- * use the others. */
-static unsigned enable_controllers(int fd)
+/* Finds out what the kernel lets us hand on to sites, one by one: "threaded" or missing controllers are no
+ * reason not to use the others. */
+static unsigned try_controllers(int fd)
 {
-	static const unsigned all[] = {CONTROLLER_CPU, CONTROLLER_CPUSET, CONTROLLER_IO, CONTROLLER_MEMORY,
-				       CONTROLLER_PIDS};
-	unsigned available = controllers_available(fd), enabled = 0;
+	unsigned available = controllers_available(fd), usable = 0;
 
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-		char text[16];
-		int r;
+	for (unsigned bit = CONTROLLER_CPU; bit <= CONTROLLER_PIDS; bit <<= 1) {
+		int r = available & bit ? controllers_enable(fd, bit, true) : -ENOENT;
 
-		if (!(available & all[i]))
-			continue;
-		snprintf(text, sizeof text, "+%s", controller_name(all[i]));
-		r = fd_write_attribute(fd, "cgroup.subtree_control", text);
 		if (r == 0)
-			enabled |= all[i];
-		else
-			log_warning("cgroup controller %s cannot be used for sites: %s",
-				    controller_name(all[i]), strerror(-r));
+			usable |= bit;
+		else if (available & bit)
+			log_warning("cgroup controller %s cannot be used for sites: %s", controller_name(bit),
+				    strerror(-r));
 	}
-	return enabled;
+	return usable;
+}
+
+/* What a site's cgroup will have, seen in one. */
+static void probe_child(struct delegation *delegation)
+{
+	static const struct bpf_insn allow[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 1},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	autoclose int child_fd = cgroup_create(delegation->fd, PROBE);
+	autoclose int program_fd = device_program_load(allow, sizeof allow);
+
+	if (child_fd < 0)
+		return;
+	delegation->files = cgroup_files_present(child_fd);
+	delegation->device_programs = program_fd >= 0 && device_program_attach(child_fd, program_fd) == 0;
+	(void)cgroup_remove(delegation->fd, PROBE);
+}
+
+/* Some controllers cost every start and every switch between processes, so that they are not enabled before a
+ * unit asks for them. The others keep sites from each other's throats: without the CPU controller the site with
+ * the most processes gets the most of it. */
+static void set_up_controllers(struct delegation *delegation)
+{
+	unsigned later = 0;
+
+	delegation->controllers = try_controllers(delegation->fd);
+	probe_child(delegation);
+	later = delegation->controllers & ~(unsigned)CONTROLLERS_ALWAYS;
+	delegation->enabled = delegation->controllers;
+	if (controllers_enable(delegation->fd, later, false) == 0)
+		delegation->enabled &= ~later;
+}
+
+int delegation_enable(struct delegation *delegation, unsigned controllers)
+{
+	unsigned more = controllers & ~delegation->enabled;
+	int r = controllers_enable(delegation->fd, more, true);
+
+	if (r == 0)
+		delegation->enabled |= more;
+	return r;
 }
 
 /* A site's cgroup is ended. A slice is left to whoever made it where it holds anything but sites: a name alone
@@ -231,10 +270,8 @@ int delegation_open(const char *wanted, struct delegation *ret)
 		return r;
 	}
 	end_leftovers(fd);
-	ret->controllers = enable_controllers(fd);
-	ret->path = steal_ptr(chosen);
-	ret->fd = steal_fd(&fd);
-	ret->made = made;
+	*ret = (struct delegation){.fd = steal_fd(&fd), .path = steal_ptr(chosen), .made = made};
+	set_up_controllers(ret);
 	return 0;
 }
 

@@ -161,20 +161,35 @@ static json_t *templates_json(const struct site_spec *spec)
 	return array;
 }
 
-static void add_limits(json_t *object, const struct launch_plan *plan)
+/* {"memory.max": "536870912", "io.max": "8:0 rbps=..., 8:16 rbps=..."} */
+static json_t *limits_json(const struct resource_list *list)
 {
-	json_t *limits = json_object(), *missing = json_array();
-	char text[128];
+	json_t *limits = json_object();
 
-	for (unsigned i = 0; limits && i < plan->n_writes; i++)
-		set(limits, plan->writes[i].file, safe_string(plan->writes[i].value));
-	for (unsigned i = 0; missing && i < plan->n_missing; i++) {
-		snprintf(text, sizeof text, "%s= (no %s controller in this host's cgroup v2)",
-			 plan->missing[i].directive, controller_name(plan->missing[i].controller));
-		json_array_append_new(missing, json_string(text));
+	for (unsigned i = 0; limits && i < list->n_writes; i++) {
+		const char *file = cgroup_file_name(list->writes[i].file),
+			   *value = resource_text(list, list->writes[i].value),
+			   *before = json_string_value(json_object_get(limits, file));
+
+		set(limits, file, before ? json_sprintf("%s, %s", before, value) : safe_string(value));
 	}
-	set(object, "limits", limits);
-	set(object, "limits_not_in_force", missing);
+	return limits;
+}
+
+static json_t *missing_json(const struct resource_list *list)
+{
+	const char *text = resource_text(list, list->missing);
+	json_t *missing = json_array();
+
+	for (unsigned i = 0; missing && i < list->n_missing; i++, text = resource_next_missing(text))
+		json_array_append_new(missing, safe_string(text));
+	return missing;
+}
+
+static void add_limits(json_t *object, const struct resource_list *list)
+{
+	set(object, "limits", limits_json(list));
+	set(object, "limits_not_in_force", missing_json(list));
 }
 
 static json_t *failure_json(const struct failure *failure)
@@ -251,7 +266,7 @@ json_t *report_status(const struct site *site)
 	set(object, "file", safe_string(file ? file : ""));
 	set(object, "templates", templates_json(spec));
 	set(object, "listeners", listeners_json(spec));
-	add_limits(object, site->plan);
+	add_limits(object, site->plan->resources->data);
 	add_run(object, site);
 	add_activity(object, site, true);
 	add_next_rung(object, site);

@@ -174,12 +174,28 @@ static void set_nonblocking(int fd, bool wanted)
 		(void)fcntl(fd, F_SETFL, flags ^ O_NONBLOCK);
 }
 
+static int enable_controllers(struct site *site)
+{
+	const struct resource_list *list = site->run->plan->resources->data;
+	int r = delegation_enable(&site->daemon->delegation, list->controllers);
+
+	if (r < 0)
+		failure_record(site, launch_step_name(STEP_RESOURCES), -r,
+			       "the controllers of its limits cannot be enabled in torpor's cgroup: %s",
+			       strerror(-r));
+	return r;
+}
+
 void site_launch(struct site *site)
 {
 	struct run *run = site->run;
 	const struct site_spec *spec = run->plan->spec;
 
 	run->admitted = true;
+	if (enable_controllers(site) < 0) {
+		site_dispatch(site, EVENT_FAILED, "failed");
+		return;
+	}
 	run->listener_fds = malloc(spec->n_listeners * sizeof(int));
 	if (!run->listener_fds) {
 		failure_record(site, "start", ENOMEM, "cannot be started: out of memory");

@@ -275,7 +275,8 @@ static int run_op(struct child_context *c, const struct mount_list *list, const 
 	case MOUNT_OP_SYMLINK:
 		return (int)RAWCALL(SYS_symlinkat, source, AT_FDCWD, target + 1);
 	case MOUNT_OP_DEVICE:
-		return (int)RAWCALL(SYS_mknodat, AT_FDCWD, target + 1, S_IFCHR | op->mode, op->device);
+		return (int)RAWCALL(SYS_mknodat, AT_FDCWD, target + 1,
+				    (op->flags & MOUNT_OP_BLOCK ? S_IFBLK : S_IFCHR) | op->mode, op->device);
 	case MOUNT_OP_BIND:
 		return run_bind(c, op, source, target);
 	case MOUNT_OP_MOVE:

@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "clone.h"
 #include "envfile.h"
+#include "limits.h"
 #include "log.h"
 #include "str.h"
 
@@ -74,6 +75,7 @@ int launch_thread_init(struct launch_thread *thread, struct launch_shared *share
 
 void launch_thread_finish(struct launch_thread *thread)
 {
+	device_program_cache_finish(&thread->device_programs);
 	if (thread->stack != MAP_FAILED)
 		munmap(thread->stack, thread->stack_bytes);
 }
@@ -163,22 +165,42 @@ static int fetch_listeners(const struct launch_shared *shared, struct launch_job
 	return 0;
 }
 
-static int make_cgroup(const struct launch_shared *shared, struct launch_job *job, int *ret_fd)
+static int refuse_limits(struct launch_job *job, const struct resource_list *list)
+{
+	fail(job, STEP_RESOURCES, -EOPNOTSUPP, NULL);
+	snprintf(job->detail, sizeof job->detail, "RequireLimits=yes, and not in force on this host: %s",
+		 resource_text(list, list->refused));
+	return -EOPNOTSUPP;
+}
+
+static int attach_devices(struct launch_thread *thread, struct launch_job *job, int cgroup_fd)
+{
+	const struct blob *program = job->plan->devices;
+	int r = device_program_get(&thread->device_programs, program->data, program->data_bytes);
+
+	if (r >= 0)
+		r = device_program_attach(cgroup_fd, r);
+	return r < 0 ? fail(job, STEP_DEVICES, r, NULL) : 0;
+}
+
+static int make_cgroup(struct launch_thread *thread, struct launch_job *job, int *ret_fd)
 {
 	const struct launch_plan *plan = job->plan;
+	const struct resource_list *list = plan->resources->data;
+	const char *file = NULL;
+	int r;
 
-	if (plan->slice && mkdirat(shared->cgroup_fd, plan->slice, 0755) < 0 && errno != EEXIST)
+	if (list->refused)
+		return refuse_limits(job, list);
+	if (plan->slice && mkdirat(thread->shared->cgroup_fd, plan->slice, 0755) < 0 && errno != EEXIST)
 		return fail(job, STEP_CGROUP, -errno, plan->slice);
-	*ret_fd = cgroup_create(shared->cgroup_fd, plan->cgroup);
+	*ret_fd = cgroup_create(thread->shared->cgroup_fd, plan->cgroup);
 	if (*ret_fd < 0)
 		return fail(job, STEP_CGROUP, *ret_fd, plan->cgroup);
-	for (unsigned i = 0; i < plan->n_writes; i++) {
-		int r = fd_write_attribute(*ret_fd, plan->writes[i].file, plan->writes[i].value);
-
-		if (r < 0)
-			return fail(job, STEP_RESOURCES, r, plan->writes[i].file);
-	}
-	return 0;
+	r = limits_write(*ret_fd, NULL, list, &file);
+	if (r < 0)
+		return fail(job, STEP_RESOURCES, r, file);
+	return plan->devices ? attach_devices(thread, job, *ret_fd) : 0;
 }
 
 /* Mounts of what the unit binds, attached nowhere yet: opened here, on the host, so that the child has nothing
@@ -255,7 +277,7 @@ static int launch(struct launch_thread *thread, struct launch_job *job, struct c
 		  struct sandbox *sandbox, int *cgroup_fd, int *listener_fds, int *bind_fds, unsigned *n_binds)
 {
 	struct launch_shared *shared = thread->shared;
-	int r = make_cgroup(shared, job, cgroup_fd);
+	int r = make_cgroup(thread, job, cgroup_fd);
 
 	if (r == 0)
 		r = open_outputs(shared, job, &context->stdout_fd, &context->stderr_fd);

@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+#include "device-program.h"
 #include "launcher.h"
 #include "sandbox-pool.h"
 
@@ -20,6 +21,7 @@ struct launch_shared {
 
 struct launch_thread {
 	struct launch_shared *shared;
+	struct device_program_cache device_programs;
 	void *stack; /* for children */
 	size_t stack_bytes;
 };

@@ -6,6 +6,7 @@ const char *launch_step_name(enum launch_step step)
 	static const char *const names[LAUNCH_STEPS] = {
 		[STEP_CGROUP] = "cgroup",
 		[STEP_RESOURCES] = "resources",
+		[STEP_DEVICES] = "devices",
 		[STEP_ENVIRONMENT_FILE] = "environment-file",
 		[STEP_OUTPUT] = "output",
 		[STEP_LISTENERS] = "listeners",

@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "defaults.h"
+#include "devices.h"
 #include "key.h"
 #include "plan.h"
 #include "str.h"
@@ -36,7 +37,8 @@ static void dump_mounts(const struct mount_list *list, const char *label, FILE *
 		if (op->mode)
 			fprintf(out, " mode=%04o", op->mode);
 		if (op->kind == MOUNT_OP_DEVICE)
-			fprintf(out, " device=%u:%u", major(op->device), minor(op->device));
+			fprintf(out, " device=%s%u:%u", op->flags & MOUNT_OP_BLOCK ? "block " : "",
+				major(op->device), minor(op->device));
 		if (options)
 			fprintf(out, " %s", options);
 		fprintf(out, "%s%s%s%s%s\n", op->flags & MOUNT_OP_OPTIONAL ? " optional" : "",
@@ -92,17 +94,28 @@ static void dump_syscalls(const struct site_spec *spec, FILE *out)
 				key_print(&site_keys.keys[i], spec, defaults_site(), false, out);
 }
 
+static void dump_resources(const struct resource_list *list, FILE *out)
+{
+	const char *missing = resource_text(list, list->missing);
+
+	for (unsigned i = 0; i < list->n_writes; i++)
+		fprintf(out, "cgroup: write %s %s\n", cgroup_file_name(list->writes[i].file),
+			resource_text(list, list->writes[i].value));
+	for (unsigned i = 0; i < list->n_missing; i++, missing = resource_next_missing(missing))
+		dump_text(missing == resource_text(list, list->refused) ? "cgroup: refused"
+									: "cgroup: not in force",
+			  missing, out);
+}
+
 void plan_dump(const struct launch_plan *plan, FILE *out)
 {
 	const struct site_spec *spec = plan->spec;
 	char address[ADDRESS_TEXT_BYTES];
 
 	fprintf(out, "cgroup: %s\n", plan->cgroup);
-	for (unsigned i = 0; i < plan->n_writes; i++)
-		fprintf(out, "cgroup: write %s %s\n", plan->writes[i].file, plan->writes[i].value);
-	for (unsigned i = 0; i < plan->n_missing; i++)
-		fprintf(out, "cgroup: not in force %s (no %s controller)\n", plan->missing[i].directive,
-			controller_name(plan->missing[i].controller));
+	dump_resources(plan->resources->data, out);
+	if (plan->devices)
+		devices_dump(plan->devices->data, plan->devices->data_bytes, out);
 	fprintf(out, "namespaces: mount pid ipc uts cgroup%s\n", spec->private_network ? " network" : "");
 	fprintf(out, "hostname: %s\n", spec->name);
 	dump_mounts(plan->shared_mounts->data, "shared", out);

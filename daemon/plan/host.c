@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,6 +47,38 @@ unsigned controllers_available(int cgroup_fd)
 	return mask;
 }
 
+int controllers_enable(int cgroup_fd, unsigned mask, bool enable)
+{
+	char text[64] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof controllers / sizeof controllers[0]; i++)
+		if (mask & controllers[i].controller)
+			n += (size_t)snprintf(text + n, sizeof text - n, "%s%c%s", n ? " " : "",
+					      enable ? '+' : '-', controllers[i].name);
+	return n ? fd_write_attribute(cgroup_fd, "cgroup.subtree_control", text) : 0;
+}
+
+static uint64_t read_number(const char *path, uint64_t otherwise)
+{
+	char text[32];
+	uint64_t number;
+
+	return fd_read_attribute(AT_FDCWD, path, text, sizeof text) > 0 && str_to_u64(text, &number) == 0
+		       ? number
+		       : otherwise;
+}
+
+/* As systemd reckons shares: of the memory that is built in, and of the tasks that the kernel can have. */
+static void probe_size(struct host *host)
+{
+	uint64_t pids = read_number("/proc/sys/kernel/pid_max", 32768),
+		 threads = read_number("/proc/sys/kernel/threads-max", pids);
+
+	host->memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	host->tasks_max = pids < threads ? pids : threads;
+}
+
 int host_probe(struct host *host)
 {
 	static const char *const names[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
@@ -77,6 +110,7 @@ int host_probe(struct host *host)
 	}
 	if (getrlimit(RLIMIT_NOFILE, &host->open_files) < 0)
 		return -errno;
+	probe_size(host);
 	host->oom_score_adj = 0;
 	if (fd_read_attribute(AT_FDCWD, "/proc/self/oom_score_adj", buf, sizeof buf) > 0)
 		host->oom_score_adj = atoi(buf);

@@ -2,12 +2,14 @@
 #include "mounts.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
 #include "cleanup.h"
+#include "devices.h"
 #include "str.h"
 
 /* A list under construction: operations and texts grow apart and are joined at the end. */
@@ -31,14 +33,6 @@ static const char *const masked_proc_files[] = {"interrupts",  "kcore",      "ke
 						"sched_debug", "timer_list", "timer_stats"};
 static const char *const masked_proc_folders[] = {"acpi", "asound", "scsi"};
 static const char *const read_only_proc[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
-
-static const struct {
-	const char *path;
-	unsigned major, minor;
-} devices[] = {
-	{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
-	{"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
-};
 
 static const struct {
 	const char *path, *to;
@@ -178,22 +172,65 @@ static void add_proc(struct builder *b)
 		      sizeof read_only_proc / sizeof read_only_proc[0]);
 }
 
-static void add_device_nodes(struct builder *b)
+static void add_device_nodes(struct builder *b, const char *options)
 {
 	add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC | MOUNT_OP_DEVICES},
-	    "tmpfs", "/dev", "mode=0755,size=64k,nr_inodes=64");
-	for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++)
+	    "tmpfs", "/dev", options);
+	for (const struct device_node *node = device_standard; node->path; node++)
 		add(b,
 		    (struct mount_op){.kind = MOUNT_OP_DEVICE,
 				      .mode = 0666,
-				      .device = (uint32_t)makedev(devices[i].major, devices[i].minor)},
-		    NULL, devices[i].path, NULL);
+				      .device = (uint32_t)makedev(node->major, node->minor)},
+		    NULL, node->path, NULL);
 	for (size_t i = 0; i < sizeof device_links / sizeof device_links[0]; i++)
 		add(b, (struct mount_op){.kind = MOUNT_OP_SYMLINK}, device_links[i].to, device_links[i].path,
 		    NULL);
 	add_directory(b, "/dev/shm");
 	add_directory(b, "/dev/pts");
 	add_directory(b, "/dev/mqueue"); /* empty: the cover of folders that are masked */
+}
+
+static bool is_standard(const char *path)
+{
+	for (const struct device_node *node = device_standard; node->path; node++)
+		if (str_equal(node->path, path))
+			return true;
+	return false;
+}
+
+/* One node of DeviceAllow=, for everybody in the container: it is the only tenant there. A folder that it lies
+ * in is made with it. */
+static void add_allowed_device(struct builder *b, const struct device_spec *device)
+{
+	struct mount_op op = {.kind = MOUNT_OP_DEVICE};
+	char folder[PATH_MAX];
+	bool block;
+	dev_t number;
+
+	if (is_standard(device->name) || device_find(device->name, &block, &number) < 0)
+		return;
+	snprintf(folder, sizeof folder, "%s", device->name);
+	*strrchr(folder, '/') = '\0';
+	if (!str_equal(folder, "/dev"))
+		add_directory(b, folder);
+	op.flags = block ? MOUNT_OP_BLOCK : 0;
+	op.mode = (uint16_t)((device->access & DEVICE_READ ? 0444 : 0) |
+			     (device->access & DEVICE_WRITE ? 0222 : 0));
+	op.device = (uint32_t)number;
+	add(b, op, NULL, device->name, NULL);
+}
+
+/* A /dev of the container's own, where it is not like everybody's. */
+static void add_private_devices(struct builder *b, const struct site_spec *spec)
+{
+	char options[64];
+
+	/* Each device may need a folder of its own. */
+	snprintf(options, sizeof options, "mode=0755,size=64k,nr_inodes=%u", 64 + 2 * spec->n_devices);
+	add_device_nodes(b, options);
+	for (unsigned i = 0; i < spec->n_devices; i++)
+		if (spec->devices[i].name[0] == '/')
+			add_allowed_device(b, &spec->devices[i]);
 }
 
 static void seal_devices(struct builder *b)
@@ -233,6 +270,14 @@ static bool mounts_below(const struct site_spec *spec, const char *folder)
 	return false;
 }
 
+static bool needs_own_devices(const struct site_spec *spec)
+{
+	for (unsigned i = 0; i < spec->n_devices; i++)
+		if (spec->devices[i].name[0] == '/')
+			return true;
+	return mounts_below(spec, "/dev");
+}
+
 static void add_unit(struct builder *b, const struct site_spec *spec, const struct host *host)
 {
 	char path[4096];
@@ -254,7 +299,7 @@ static void add_unit(struct builder *b, const struct site_spec *spec, const stru
 		add(b, (struct mount_op){.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_RDONLY}, path,
 		    CONTAINER_NOTIFY_SOCKET, NULL);
 	}
-	if (mounts_below(spec, "/dev"))
+	if (needs_own_devices(spec))
 		seal_devices(b);
 	add(b, (struct mount_op){.kind = MOUNT_OP_READ_ONLY}, NULL, "/", NULL);
 }
@@ -292,7 +337,7 @@ int mounts_compile_shared(const struct host *host, struct mount_list **ret, size
 	struct builder b = {0};
 
 	add_host(&b, host);
-	add_device_nodes(&b);
+	add_device_nodes(&b, "mode=0755,size=64k,nr_inodes=64");
 	seal_devices(&b);
 	return finish(&b, ret, ret_bytes);
 }
@@ -300,12 +345,11 @@ int mounts_compile_shared(const struct host *host, struct mount_list **ret, size
 int mounts_compile_system(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
 			  size_t *ret_bytes)
 {
-	bool own_dev = mounts_below(spec, "/dev");
 	struct builder b = {0};
 
 	add_system(&b, host, mounts_below(spec, "/etc"));
-	if (own_dev)
-		add_device_nodes(&b);
+	if (needs_own_devices(spec))
+		add_private_devices(&b, spec);
 	else
 		add_move(&b, "/dev", 0);
 	add_own_filesystems(&b, !has_target(spec, "/tmp"));

@@ -14,7 +14,7 @@
 enum mount_op_kind {
 	MOUNT_OP_DIRECTORY,  /* mkdir target (mode) */
 	MOUNT_OP_SYMLINK,    /* target -> source */
-	MOUNT_OP_DEVICE,     /* mknod target (device number in mode's upper half) */
+	MOUNT_OP_DEVICE,     /* mknod target (mode, device) */
 	MOUNT_OP_BIND,       /* clone of the host's source at target, made there when missing */
 	MOUNT_OP_FILESYSTEM, /* a new file system of type source at target, with options */
 	MOUNT_OP_MOVE,      /* what is mounted at target in the shared root, to the same place in the own one */
@@ -32,6 +32,7 @@ enum mount_op_flags {
 	MOUNT_OP_RDONLY = 1 << 2,
 	MOUNT_OP_NOEXEC = 1 << 3,
 	MOUNT_OP_DEVICES = 1 << 4, /* device nodes work on it */
+	MOUNT_OP_BLOCK = 1 << 5,   /* MOUNT_OP_DEVICE: a block device */
 };
 
 struct mount_op {

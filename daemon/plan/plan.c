@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "devices.h"
 #include "environment.h"
-#include "resources.h"
 #include "str.h"
 
 #define DEFAULT_USER "nobody" /* where the unit names none: a site is root of nothing */
@@ -168,7 +168,7 @@ static int plan_limits(const struct planner *planner, struct launch_plan *plan)
 	return 0;
 }
 
-static int plan_cgroup(const struct planner *planner, struct launch_plan *plan)
+static int plan_cgroup(struct launch_plan *plan)
 {
 	const struct site_spec *spec = plan->spec;
 	struct arena *arena = &plan->arena;
@@ -180,20 +180,43 @@ static int plan_cgroup(const struct planner *planner, struct launch_plan *plan)
 	} else {
 		plan->cgroup = arena_printf(arena, "%s.site", spec->name);
 	}
-	if (!plan->cgroup || (spec->slice && !plan->slice))
-		return -ENOMEM;
-	return resources_compile(plan, planner->host->controllers);
+	return plan->cgroup && (plan->slice || !spec->slice) ? 0 : -ENOMEM;
 }
 
-/* The blob that holds this list, which is its own key; the list is taken over. */
-static struct blob *intern_list(struct planner *planner, struct mount_list *list, size_t bytes)
+/* The blob that holds this content, which is its own key; the content is taken over. */
+static struct blob *intern(struct planner *planner, void *data, size_t bytes)
 {
-	struct blob *blob = blob_find(&planner->pool, list, bytes);
+	struct blob *blob = blob_find(&planner->pool, data, bytes);
 
 	if (!blob)
-		return blob_add(&planner->pool, NULL, 0, list, bytes);
-	free(list);
+		return blob_add(&planner->pool, NULL, 0, data, bytes);
+	free(data);
 	return blob;
+}
+
+static int plan_resources(struct planner *planner, struct launch_plan *plan)
+{
+	struct resource_list *list = NULL;
+	struct bpf_insn *program = NULL;
+	struct resource_builder builder;
+	size_t bytes, program_bytes;
+	int r;
+
+	/* One more than the devices: no program at all. */
+	resources_begin(&builder, &plan->spec->resources, planner->host, plan->spec->n_devices + 1);
+	r = devices_compile(plan->spec, &builder, &program, &program_bytes);
+	if (r == 0 && program) {
+		plan->devices = intern(planner, program, program_bytes);
+		r = plan->devices ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		builder.error = r;
+	r = resources_finish(&builder, &list, &bytes);
+	if (r == 0) {
+		plan->resources = intern(planner, list, bytes);
+		r = plan->resources ? 0 : -ENOMEM;
+	}
+	return r;
 }
 
 static int plan_mounts(struct planner *planner, struct launch_plan *plan)
@@ -206,7 +229,7 @@ static int plan_mounts(struct planner *planner, struct launch_plan *plan)
 		r = mounts_compile_shared(planner->host, &list, &bytes);
 		if (r < 0)
 			return r;
-		planner->shared_mounts = intern_list(planner, list, bytes);
+		planner->shared_mounts = intern(planner, list, bytes);
 		if (!planner->shared_mounts)
 			return -ENOMEM;
 	}
@@ -214,13 +237,13 @@ static int plan_mounts(struct planner *planner, struct launch_plan *plan)
 	r = mounts_compile_system(plan->spec, planner->host, &list, &bytes);
 	if (r < 0)
 		return r;
-	plan->system_mounts = intern_list(planner, list, bytes);
+	plan->system_mounts = intern(planner, list, bytes);
 	if (!plan->system_mounts)
 		return -ENOMEM;
 	r = mounts_compile_unit(plan->spec, planner->host, &list, &bytes);
 	if (r < 0)
 		return r;
-	plan->unit_mounts = intern_list(planner, list, bytes);
+	plan->unit_mounts = intern(planner, list, bytes);
 	return plan->unit_mounts ? 0 : -ENOMEM;
 }
 
@@ -239,7 +262,9 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 	if (r == 0) {
 		r = plan_limits(planner, plan);
 		if (r == 0)
-			r = plan_cgroup(planner, plan);
+			r = plan_cgroup(plan);
+		if (r == 0)
+			r = plan_resources(planner, plan);
 		if (r == 0)
 			r = environment_compile(plan, &account->data);
 		if (r == 0)
@@ -269,6 +294,8 @@ void plan_unref(struct launch_plan *plan)
 {
 	if (!plan || --plan->refs > 0)
 		return;
+	blob_unref(plan->resources);
+	blob_unref(plan->devices);
 	blob_unref(plan->shared_mounts);
 	blob_unref(plan->system_mounts);
 	blob_unref(plan->unit_mounts);

@@ -11,22 +11,12 @@
 #include "blob.h"
 #include "host.h"
 #include "mounts.h"
+#include "resources.h"
 #include "spec.h"
 #include "syscalls.h"
 
 /* Everything that can be known about a start before it happens: flat, immutable, shared by the site and by
  * starts under way. Content that several sites have in common is kept once (struct blob). */
-
-struct cgroup_write {
-	const char *file, *value; /* "memory.max", "536870912" */
-	unsigned controller;
-};
-
-/* A limit of the unit that this host cannot enforce, for status. */
-struct missing_limit {
-	const char *directive; /* "MemoryMax" */
-	unsigned controller;
-};
 
 struct plan_limit {
 	int resource; /* RLIMIT_* */
@@ -40,9 +30,8 @@ struct launch_plan {
 
 	const char *cgroup; /* relative to torpor's own: "example.com.site" or "NAME.slice/example.com.site" */
 	const char *slice;  /* "NAME.slice", to be made first; NULL: none */
-	const struct cgroup_write *writes;   /* [n_writes] */
-	const struct missing_limit *missing; /* [n_missing] */
-	unsigned n_writes, n_missing;
+	struct blob *resources; /* a struct resource_list */
+	struct blob *devices;   /* an array of struct bpf_insn; NULL: every device is allowed */
 
 	const char *const *envp; /* NULL-terminated; EnvironmentFile= comes on top of it at each start */
 	uid_t uid;

@@ -67,6 +67,7 @@ struct key {
 	int64_t min, max;
 	const struct choice *choices;
 	enum key_phase phase;
+	bool live;            /* a change takes effect in a container that runs */
 	const char *argument; /* "SECONDS", for help */
 	const char *fallback; /* the default as a value; NULL: zero, or SPEC_UNSET */
 	const char

@@ -12,8 +12,9 @@
 #define SITE(key, type, member)       KEY("Site", key, type, member)
 #define SOCKET(key, type, member)     KEY("Socket", key, type, member)
 #define CONTAINER(key, type, member)  KEY("Container", key, type, member)
-#define RESOURCES(key, type, member)  KEY("Resources", key, type, member)
-#define HIBERNATE(key, type, member)  KEY("Hibernate", key, type, member)
+#define RESOURCES_FIELD(member)       FIELD(resources.member)
+#define RESOURCES(key, type, member)  KEY("Resources", key, type, resources.member), .live = true
+#define HIBERNATE(key, type, member)  KEY("Hibernate", key, type, member), .live = true
 #define LIMIT(what, like)                                                                                      \
 	CONTAINER("Limit" #what, type_limit, limits), .parameter = RLIMIT_##what, .argument = like,            \
 						      .unset_means = "torpord's own limit"
@@ -32,6 +33,12 @@ static const struct choice notify_choices[] = {
 	{"none", NOTIFY_NONE},
 	{"main", NOTIFY_MAIN},
 	{"all", NOTIFY_ALL},
+	{0},
+};
+static const struct choice device_choices[] = {
+	{"auto", DEVICES_AUTO},
+	{"closed", DEVICES_CLOSED},
+	{"strict", DEVICES_STRICT},
 	{0},
 };
 static const struct choice keep_choices[] = {
@@ -261,37 +268,21 @@ static const struct key keys[] = {
 		 "to 1000 (first)."},
 	{CONTAINER("Nice", type_int, nice), .argument = "LEVEL", .min = -20, .max = 19, .fallback = "0",
 	 .help = "The nice level of the program, from -20 (most CPU) to 19."},
+	{CONTAINER("DevicePolicy", type_choice, device_policy), .argument = "auto|closed|strict",
+	 .choices = device_choices, .fallback = "closed",
+	 .help = "The devices that the site may use, whatever nodes it finds or makes. With closed: /dev/null, "
+		 "/dev/zero, /dev/full, /dev/random, /dev/urandom, /dev/tty, its own terminals, and what "
+		 "DeviceAllow= names. With strict: what DeviceAllow= names alone. With auto: all where "
+		 "DeviceAllow= names none, else as closed."},
+	{CONTAINER("DeviceAllow", type_device, devices), .second = FIELD(n_devices),
+	 .argument = "DEVICE [ACCESS]",
+	 .help = "A device that the site may use: a node below /dev, which is made in its /dev too, or all "
+		 "devices of a name in /proc/devices: char-NAME or block-NAME, where NAME may hold * and ?. "
+		 "ACCESS is of r (read), w (write) and m (make nodes), by default rwm. May be given several "
+		 "times; an empty assignment clears the list. Nodes are looked up when the unit is read."},
 
-	{RESOURCES("CPUWeight", type_weight, cpu_weight), .argument = "NUMBER", .min = 1, .max = 10000,
-	 .unset_means = "the kernel's 100",
-	 .help = "The site's share of CPU time where several want it, from 1 to 10000."},
-	{RESOURCES("CPUQuota", type_quota, cpu_quota_us), .argument = "PERCENT", .min = 1,
-	 .max = (int64_t)VALUE_CPUS_MAX * 10000, .unset_means = "no limit",
-	 .help = "CPU time that the site may take at most: 100% is one CPU, 250% two and a half."},
-	{RESOURCES("CPUQuotaPeriodSec", type_span, cpu_quota_period_us), .argument = SECONDS, .min = 1000,
-	 .max = 1000000, .fallback = "100ms",
-	 .help = "The period over which CPUQuota= is counted, from 1ms to 1s."},
-	{RESOURCES("AllowedCPUs", type_cpus, allowed_cpus), .argument = "CPUS", .unset_means = "all",
-	 .help = "The CPUs that the site may run on: numbers and ranges like \"0-3 8\". Several "
-		 "assignments add up."},
-	{RESOURCES("MemoryMin", type_size, memory_min), .argument = BYTES, .unset_means = "none",
-	 .help = "Memory that is never taken from the site. All sizes take K, M, G and T to the base "
-		 "1024, and infinity; a percentage of the host's memory is not supported."},
-	{RESOURCES("MemoryLow", type_size, memory_low), .argument = BYTES, .unset_means = "none",
-	 .help = "Memory that is taken from the site only when nothing else can be."},
-	{RESOURCES("MemoryHigh", type_size, memory_high), .argument = BYTES, .unset_means = "no limit",
-	 .help = "Above it the site is slowed down and its memory reclaimed."},
-	{RESOURCES("MemoryMax", type_size, memory_max), .argument = BYTES, .unset_means = "no limit",
-	 .help = "Above it a process of the site is killed."},
-	{RESOURCES("MemorySwapMax", type_size, memory_swap_max), .argument = BYTES, .unset_means = "no limit",
-	 .help = "Swap that the site may use. A paged-out site needs some."},
-	{RESOURCES("IOWeight", type_weight, io_weight), .argument = "NUMBER", .min = 1, .max = 10000,
-	 .unset_means = "the kernel's 100",
-	 .help = "The site's share of disk time where several want it, from 1 to 10000."},
-	{RESOURCES("TasksMax", type_count, tasks_max), .argument = "NUMBER", .min = 1, .max = INT32_MAX,
-	 .fallback = "512",
-	 .help = "Processes and threads that the site may have, or infinity; a percentage is not "
-		 "supported."},
+#define TASKS_MAX_DEFAULT .fallback = "512"
+#include "resource-keys.inc"
 
 	{HIBERNATE("FreezeAfterSec", type_span, freeze_after_us), .argument = SECONDS, .fallback = "30s",
 	 .help = "How long the site must have been idle to be frozen: it stays in memory, takes no CPU, "

@@ -14,6 +14,10 @@
 #define SPEC_INFINITY UINT64_MAX       /* "infinity" for times and limits */
 #define SPEC_UNSET    (UINT64_MAX - 1) /* the key was not assigned: the kernel's own value stays */
 
+/* "50%" where a number of bytes or of tasks stands: this bit and the share of what the host has, in hundredths
+ * of a percent. No other number but the two above has it. */
+#define SPEC_SHARE (UINT64_C(1) << 63)
+
 /* All of RestrictNamespaces=, flags of <sched.h>. */
 #define SPEC_NAMESPACES                                                                                        \
 	(CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWTIME |          \
@@ -56,6 +60,45 @@ struct output_spec {
 struct limit_spec {
 	int resource;        /* RLIMIT_* */
 	uint64_t soft, hard; /* SPEC_INFINITY is RLIM_INFINITY */
+};
+
+/* IODeviceWeight= and the four limits of a device's use, in the order they were written. */
+enum io_limit_kind {
+	IO_DEVICE_WEIGHT,
+	IO_READ_BANDWIDTH,
+	IO_WRITE_BANDWIDTH,
+	IO_READ_IOPS,
+	IO_WRITE_IOPS,
+	IO_LIMIT_KINDS
+};
+struct io_limit_spec {
+	enum io_limit_kind kind;
+	const char *path; /* absolute, normalised: a block device, or any file of the file system on it */
+	uint64_t value;   /* 1..10000; bytes or operations a second; SPEC_INFINITY */
+};
+
+/* DeviceAllow= */
+enum device_access { DEVICE_MAKE = 1, DEVICE_READ = 2, DEVICE_WRITE = 4 }; /* linux/bpf.h: BPF_DEVCG_ACC_* */
+struct device_spec {
+	const char *name; /* a path below /dev, "char-NAME" or "block-NAME", where NAME may be a pattern */
+	unsigned access;  /* enum device_access */
+};
+enum device_policy { DEVICES_AUTO, DEVICES_CLOSED, DEVICES_STRICT };
+
+/* [Resources] of a site or of a slice, written to the files of the same meaning in cgroup v2. SPEC_UNSET leaves
+ * the kernel's value; SPEC_INFINITY is "max". Sizes and tasks_max may be a SPEC_SHARE. */
+struct resource_spec {
+	uint64_t cpu_weight;              /* 1..10000; 0: idle */
+	uint64_t cpu_quota_us;            /* CPUQuota=80%: microseconds a second (800000) */
+	uint64_t cpu_quota_period_us;     /* default 100 ms */
+	const char *allowed_cpus;         /* "0-3 8" as the kernel's list "0-3,8", or NULL */
+	const char *allowed_memory_nodes; /* the same */
+	uint64_t memory_min, memory_low, memory_high, memory_max, memory_swap_max, memory_zswap_max; /* bytes */
+	uint64_t io_weight;                    /* 1..10000 */
+	const struct io_limit_spec *io_limits; /* [n_io_limits], one a kind and path */
+	unsigned n_io_limits;
+	bool require_limits; /* no start where one of them cannot be had */
+	uint64_t tasks_max;  /* default of sites 512, of slices none */
 };
 
 /* RestrictAddressFamilies=: whether its first assignment named what is allowed or what is refused. */
@@ -121,16 +164,11 @@ struct site_spec {
 	mode_t umask;                                       /* default 0022 */
 	int oom_score_adjust;                               /* default 0 */
 	int nice;                                           /* default 0 */
+	enum device_policy device_policy;                   /* default DEVICES_CLOSED */
+	const struct device_spec *devices;                  /* DeviceAllow=: [n_devices], one a name */
+	unsigned n_devices;
 
-	/* [Resources] written to the file of the same meaning in cgroup v2; SPEC_UNSET leaves the kernel's */
-	uint64_t cpu_weight;          /* 1..10000 */
-	uint64_t cpu_quota_us;        /* CPUQuota=80%: microseconds a second (800000) */
-	uint64_t cpu_quota_period_us; /* default 100 ms */
-	const char *allowed_cpus;     /* "0-3 8" as the kernel's list "0-3,8", or NULL */
-	uint64_t memory_min, memory_low, memory_high, memory_max,
-		memory_swap_max; /* bytes; SPEC_INFINITY: max */
-	uint64_t io_weight;      /* 1..10000 */
-	uint64_t tasks_max;      /* default 512 */
+	struct resource_spec resources; /* [Resources] */
 
 	/* [Hibernate] */
 	uint64_t freeze_after_us; /* idle this long: freeze; default 30 s; SPEC_INFINITY: never */

@@ -61,7 +61,7 @@ static int parse_cpus(struct setting *setting, const char *text)
 	if (*field)
 		memcpy(cpus, *field, strlen(*field) + 1);
 	if (value_parse_cpus(text, cpus) < 0)
-		return setting_refuse(setting, "expected CPUs below %d like \"0-3 8\"", VALUE_CPUS_MAX);
+		return setting_refuse(setting, "expected numbers below %d like \"0-3 8\"", VALUE_CPUS_MAX);
 	*field = arena_strdup(setting->arena, cpus);
 	return *field ? 0 : -ENOMEM;
 }

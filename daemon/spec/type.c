@@ -112,7 +112,7 @@ static void format_mode(const struct key *key, const void *field, FILE *out)
 	fprintf(out, "%04o", *(const mode_t *)field);
 }
 
-static int parse_number(struct setting *setting, const char *text, int64_t *ret)
+int setting_number(struct setting *setting, const char *text, int64_t *ret)
 {
 	const struct key *key = setting->key;
 
@@ -125,7 +125,7 @@ static int parse_number(struct setting *setting, const char *text, int64_t *ret)
 static int parse_int(struct setting *setting, const char *text)
 {
 	int64_t value;
-	int error = parse_number(setting, text, &value);
+	int error = setting_number(setting, text, &value);
 
 	if (error == 0)
 		*(int *)field_of(setting) = (int)value;
@@ -171,101 +171,6 @@ static void format_span(const struct key *key, const void *field, FILE *out)
 
 	(void)key;
 	fputs(value_format_span(*(const uint64_t *)field, buf), out);
-}
-
-static int parse_size(struct setting *setting, const char *text)
-{
-	if (strchr(text, '%'))
-		return setting_refuse(setting,
-				      "a share of the host's memory is not supported; expected bytes like 64M");
-	if (value_parse_size(text, field_of(setting)) < 0)
-		return setting_refuse(setting, "expected a size like 4096, 64M, 1.5G, or infinity");
-	return 0;
-}
-
-static void format_size(const struct key *key, const void *field, FILE *out)
-{
-	char buf[VALUE_SPAN_BYTES];
-
-	(void)key;
-	fputs(value_format_size(*(const uint64_t *)field, buf), out);
-}
-
-static int parse_weight(struct setting *setting, const char *text)
-{
-	int64_t value;
-	int error = parse_number(setting, text, &value);
-
-	if (error == 0)
-		*(uint64_t *)field_of(setting) = (uint64_t)value;
-	return error;
-}
-
-static int parse_count(struct setting *setting, const char *text)
-{
-	if (str_equal(text, "infinity")) {
-		*(uint64_t *)field_of(setting) = SPEC_INFINITY;
-		return 0;
-	}
-	if (strchr(text, '%'))
-		return setting_refuse(setting, "a share is not supported; expected a number or infinity");
-	return parse_weight(setting, text);
-}
-
-static void format_count(const struct key *key, const void *field, FILE *out)
-{
-	uint64_t value = *(const uint64_t *)field;
-
-	(void)key;
-	if (value == SPEC_INFINITY)
-		fputs("infinity", out);
-	else
-		fprintf(out, "%" PRIu64, value);
-}
-
-static int parse_percent(struct setting *setting, const char *text, uint64_t *ret)
-{
-	const struct key *key = setting->key;
-
-	if (value_parse_percent(text, ret) < 0 || *ret < (uint64_t)key->min || *ret > (uint64_t)key->max)
-		return setting_refuse(setting, "expected a share of one CPU like 80%% or 12.5%%");
-	return 0;
-}
-
-static int parse_quota(struct setting *setting, const char *text)
-{
-	uint64_t hundredths;
-	int error = parse_percent(setting, text, &hundredths);
-
-	if (error == 0)
-		*(uint64_t *)field_of(setting) = hundredths * 100;
-	return error;
-}
-
-static void format_quota(const struct key *key, const void *field, FILE *out)
-{
-	char buf[VALUE_SPAN_BYTES];
-
-	(void)key;
-	fputs(value_format_percent(*(const uint64_t *)field / 100, buf), out);
-}
-
-static int parse_share(struct setting *setting, const char *text)
-{
-	uint64_t hundredths;
-	int error = parse_percent(setting, text, &hundredths);
-
-	if (error == 0)
-		*(double *)field_of(setting) = (double)hundredths / 10000;
-	return error;
-}
-
-static void format_share(const struct key *key, const void *field, FILE *out)
-{
-	char buf[VALUE_SPAN_BYTES];
-
-	(void)key;
-	fputs(value_format_percent((uint64_t)(*(const double *)field * 10000 + 0.5), buf), out);
 }
 
 static int parse_signal(struct setting *setting, const char *text)
@@ -341,12 +246,6 @@ const struct type type_unsigned = {sizeof(unsigned), .parse = parse_int, .format
 const struct type type_int = {sizeof(int), .parse = parse_int, .format = format_int};
 const struct type type_span = {sizeof(uint64_t), .parse = parse_span, .format = format_span};
 const struct type type_timeout = {sizeof(uint64_t), .parse = parse_timeout, .format = format_span};
-const struct type type_size = {sizeof(uint64_t), .unset = true, .parse = parse_size, .format = format_size};
-const struct type type_weight = {sizeof(uint64_t), .unset = true, .parse = parse_weight,
-				 .format = format_count};
-const struct type type_count = {sizeof(uint64_t), .unset = true, .parse = parse_count, .format = format_count};
-const struct type type_quota = {sizeof(uint64_t), .unset = true, .parse = parse_quota, .format = format_quota};
-const struct type type_share = {sizeof(double), .parse = parse_share, .format = format_share};
 const struct type type_signal = {sizeof(int), .parse = parse_signal, .format = format_signal};
 const struct type type_choice = {sizeof(int), .parse = parse_choice, .format = format_choice};
 const struct type type_choice_small = {sizeof(int8_t), .parse = parse_choice, .format = format_choice};

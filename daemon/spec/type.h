@@ -5,16 +5,17 @@
 
 #include "key.h"
 
-/* The types of keys: numbers in type.c, text in type-text.c. Fields: */
+/* The types of keys: numbers in type.c and type-resource.c, text in type-text.c. Fields: */
 extern const struct type type_bool;         /* bool */
 extern const struct type type_mode;         /* mode_t, at most key->max */
 extern const struct type type_unsigned;     /* unsigned, min to max */
 extern const struct type type_int;          /* int, min to max */
 extern const struct type type_span;         /* uint64_t, microseconds, min to max (0: any) */
 extern const struct type type_timeout;      /* the same; 0 is read as infinity */
-extern const struct type type_size;         /* uint64_t, bytes, or SPEC_UNSET */
+extern const struct type type_size;         /* uint64_t, bytes from min, infinity, a share, or SPEC_UNSET */
 extern const struct type type_weight;       /* uint64_t, min to max, or SPEC_UNSET */
-extern const struct type type_count;        /* uint64_t, min to max or infinity, or SPEC_UNSET */
+extern const struct type type_cpu_weight;   /* the same, or idle, which is 0 */
+extern const struct type type_count;        /* uint64_t, min to max, infinity, a share, or SPEC_UNSET */
 extern const struct type type_quota;        /* uint64_t, microseconds a second, or SPEC_UNSET */
 extern const struct type type_share;        /* double, 1.0 is 100% */
 extern const struct type type_signal;       /* int */
@@ -39,6 +40,10 @@ extern const struct type type_namespaces;    /* namespaces and namespaces_set */
 #define SPEC_TIMEOUT_START_US 90000000 /* the defaults in the table, for TimeoutSec= */
 #define SPEC_TIMEOUT_STOP_US  30000000
 
+/* Lists whose length is in the field key->second, in type-resource.c. */
+extern const struct type type_io_limit; /* struct io_limit_spec; key->parameter is the kind */
+extern const struct type type_device;   /* struct device_spec */
+
 /* Lists and values of several fields of struct site_spec, in type-list.c and type-command.c. */
 extern const struct type type_listener;    /* key->parameter is the socket type */
 extern const struct type type_fd_name;     /* into every listener */
@@ -56,6 +61,9 @@ static inline void *field_of(const struct setting *setting)
 
 /* Sets the message and returns -EINVAL. */
 int setting_refuse(struct setting *setting, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Reads a number from key->min to key->max. -EINVAL with the message set. */
+int setting_number(struct setting *setting, const char *text, int64_t *ret);
 
 /* Expands specifiers. 0, -EINVAL with the message set, or -ENOMEM. */
 int setting_expand(struct setting *setting, const char *text, const char **ret);

@@ -164,15 +164,15 @@ int value_parse_span(const char *text, uint64_t unit_us, uint64_t *ret_us)
 	return 0;
 }
 
-int value_parse_size(const char *text, uint64_t *ret_bytes)
+int value_parse_scaled(const char *text, unsigned base, uint64_t *ret)
 {
 	static const char suffixes[] = "BKMGTPE";
 	const char *digits, *fraction, *suffix = suffixes;
-	uint64_t bytes;
+	uint64_t value, unit = 1;
 	int error;
 
 	if (str_equal(text, "infinity")) {
-		*ret_bytes = SPEC_INFINITY;
+		*ret = SPEC_INFINITY;
 		return 0;
 	}
 	error = take_number(&text, &digits, &fraction);
@@ -184,13 +184,20 @@ int value_parse_size(const char *text, uint64_t *ret_bytes)
 		if (!suffix || text[1])
 			return -EINVAL;
 	}
-	error = scale(digits, fraction, 1ULL << (10 * (suffix - suffixes)), &bytes);
+	for (; suffix > suffixes; suffix--)
+		unit *= base;
+	error = scale(digits, fraction, unit, &value);
 	if (error < 0)
 		return error;
-	if (bytes >= SPEC_UNSET)
+	if (value >= SPEC_UNSET)
 		return -ERANGE;
-	*ret_bytes = bytes;
+	*ret = value;
 	return 0;
+}
+
+int value_parse_size(const char *text, uint64_t *ret_bytes)
+{
+	return value_parse_scaled(text, 1024, ret_bytes);
 }
 
 int value_parse_percent(const char *text, uint64_t *ret_hundredths)

@@ -26,6 +26,9 @@ int value_parse_span(const char *text, uint64_t unit_us, uint64_t *ret_us);
 /* Bytes with K, M, G, T, P or E to the base 1024, also "1.5G"; "infinity" is SPEC_INFINITY. */
 int value_parse_size(const char *text, uint64_t *ret_bytes);
 
+/* The same with suffixes to another base: 1000 for what is counted a second. */
+int value_parse_scaled(const char *text, unsigned base, uint64_t *ret);
+
 /* "80%", "12.5%", "0.25%", in hundredths of a percent. */
 int value_parse_percent(const char *text, uint64_t *ret_hundredths);
 

@@ -13,7 +13,11 @@
 #include "str.h"
 
 static const struct host host = {
-	.controllers = CONTROLLER_CPU | CONTROLLER_MEMORY | CONTROLLER_PIDS,
+	.controllers = CONTROLLER_CPU | CONTROLLER_IO | CONTROLLER_MEMORY | CONTROLLER_PIDS,
+	.cgroup_files = CGROUP_FILES_ALL,
+	.device_programs = true,
+	.memory_bytes = UINT64_C(16) << 30,
+	.tasks_max = 32768,
 	.run_dir = "/run/torpor",
 	.open_files = {1024, 524288},
 	.oom_score_adj = 0,

@@ -274,6 +274,18 @@ static void do_write(const struct serve_request *request, struct serve_reply *re
 	print_errno(reply, error);
 }
 
+/* Opens a file or a device for reading ("r"), writing or both: the name of the error, or "ok". */
+static void do_open(const struct serve_request *request, struct serve_reply *reply)
+{
+	const char *how = argument(request, "how", "r");
+	int flags = strcmp(how, "rw") == 0 ? O_RDWR : *how == 'w' ? O_WRONLY : O_RDONLY;
+	int fd = open(argument(request, "path", "/"), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	print_errno(reply, fd < 0 ? errno : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Tries a system call that a container should be refused: the name of the error, or "ok". */
 static void do_try(const struct serve_request *request, struct serve_reply *reply)
 {
@@ -450,6 +462,7 @@ static const struct {
 	{"/list", do_list},                           /* ?path= */
 	{"/read", do_read},                           /* ?path= */
 	{"/write", do_write},                         /* ?path=&text= */
+	{"/open", do_open},                           /* ?path=&how=r|w|rw */
 	{"/try", do_try},           /* ?call=mount|socket|chroot|setuid|chown|sethostname or ?nr=&a=&b=... */
 	{"/connect", do_connect},   /* ?address= */
 	{"/slow", do_slow},         /* ?ms= */

@@ -66,8 +66,9 @@ static void test_defaults(void **state)
 	assert_null(arena.chunk);
 	assert_int_equal(a.backlog, 4096);
 	assert_int_equal(a.bind_ipv6_only, -1);
-	assert_int_equal(a.tasks_max, 512);
-	assert_true(a.memory_max == SPEC_UNSET && a.cpu_weight == SPEC_UNSET && a.cpu_quota_us == SPEC_UNSET);
+	assert_int_equal(a.resources.tasks_max, 512);
+	assert_true(a.resources.memory_max == SPEC_UNSET && a.resources.cpu_weight == SPEC_UNSET &&
+		    a.resources.cpu_quota_us == SPEC_UNSET);
 	assert_int_equal(a.timeout_start_us, SPEC_TIMEOUT_START_US);
 	assert_int_equal(a.timeout_stop_us, SPEC_TIMEOUT_STOP_US);
 	assert_true(a.enabled && a.private_network);
@@ -151,11 +152,11 @@ static void test_apply(void **state)
 	assert_int_equal(apply("[Socket]\nBacklog=\n", &spec, &arena, &diag), 0);
 	assert_int_equal(spec.backlog, 4096);
 	assert_int_equal(apply("[Resources]\nMemoryMax=1G\nTasksMax=infinity\n", &spec, &arena, &diag), 0);
-	assert_int_equal(spec.memory_max, 1 << 30);
-	assert_true(spec.tasks_max == SPEC_INFINITY);
+	assert_int_equal(spec.resources.memory_max, 1 << 30);
+	assert_true(spec.resources.tasks_max == SPEC_INFINITY);
 	assert_int_equal(apply("[Resources]\nMemoryMax=\nTasksMax=\n", &spec, &arena, &diag), 0);
-	assert_true(spec.memory_max == SPEC_UNSET);
-	assert_int_equal(spec.tasks_max, 512);
+	assert_true(spec.resources.memory_max == SPEC_UNSET);
+	assert_int_equal(spec.resources.tasks_max, 512);
 	assert_int_equal(apply("[Container]\nTimeoutSec=5\n", &spec, &arena, &diag), 0);
 	assert_true(spec.timeout_start_us == 5000000 && spec.timeout_stop_us == 5000000);
 	assert_int_equal(apply("[Container]\nTimeoutStartSec=0\nTimeoutSec=\n", &spec, &arena, &diag), 0);
@@ -221,10 +222,36 @@ static void test_refusals(void **state)
 		{"[Resources]\nCPUQuota=80", "80%"},
 		{"[Resources]\nCPUQuota=0%", "80%"},
 		{"[Resources]\nCPUQuotaPeriodSec=2s", "from 1ms to 1s"},
-		{"[Resources]\nAllowedCPUs=a", "expected CPUs"},
-		{"[Resources]\nMemoryMax=50%", "not supported"},
+		{"[Resources]\nAllowedCPUs=a", "expected numbers"},
+		{"[Resources]\nMemoryMax=101%", "share of what the host has"},
+		{"[Resources]\nMemoryMax=0%", "share of what the host has"},
+		{"[Resources]\nMemoryMax=0", "expected more"},
+		{"[Resources]\nMemoryMax=8E", "expected a size"},
 		{"[Resources]\nMemoryMax=1X", "expected a size"},
-		{"[Resources]\nTasksMax=10%", "not supported"},
+		{"[Resources]\nTasksMax=10.123%", "share of what the host has"},
+		{"[Resources]\nTasksMax=0", "from 1 to 2147483647"},
+		{"[Resources]\nCPUWeight=Idle", "from 1 to 10000"},
+		{"[Resources]\nIOWeight=idle", "from 1 to 10000"},
+		{"[Resources]\nAllowedMemoryNodes=x", "expected numbers below"},
+		{"[Resources]\nIODeviceWeight=/dev/sda", "expected PATH NUMBER"},
+		{"[Resources]\nIODeviceWeight=/dev/sda 0", "from 1 to 10000"},
+		{"[Resources]\nIODeviceWeight=/dev/sda 1 2", "expected PATH NUMBER"},
+		{"[Resources]\nIOReadBandwidthMax=sda 1M", "expected an absolute path"},
+		{"[Resources]\nIOReadBandwidthMax=/dev/../sda 1M", "expected an absolute path"},
+		{"[Resources]\nIOReadBandwidthMax=/dev/sda", "expected PATH BYTES"},
+		{"[Resources]\nIOWriteBandwidthMax=/dev/sda 0", "a number a second"},
+		{"[Resources]\nIOReadIOPSMax=/dev/sda -1", "a number a second"},
+		{"[Resources]\nIOWriteIOPSMax=/dev/sda 1x", "'1x': expected a number a second"},
+		{"[Resources]\nIOWriteIOPSMax=\"/dev/sda 1", "IOWriteIOPSMax"},
+		{"[Resources]\nRequireLimits=perhaps", "expected yes or no"},
+		{"[Container]\nDevicePolicy=open", "expected auto, closed or strict"},
+		{"[Container]\nDeviceAllow=null", "expected a path below /dev"},
+		{"[Container]\nDeviceAllow=/etc/passwd", "expected a path below /dev"},
+		{"[Container]\nDeviceAllow=/dev", "expected a path below /dev"},
+		{"[Container]\nDeviceAllow=/dev/../dev/null", "expected an absolute path"},
+		{"[Container]\nDeviceAllow=char-", "expected a path below /dev"},
+		{"[Container]\nDeviceAllow=/dev/null rx", "letters of \"rwm\""},
+		{"[Container]\nDeviceAllow=/dev/null r w", "expected DEVICE [ACCESS]"},
 		{"[Hibernate]\nIdleCPU=1", "80%"},
 		{"[Hibernate]\nKeep=yes", "expected no, warm or awake"},
 		{"[Hibernate]\nPriority=101", "from -100 to 100"},

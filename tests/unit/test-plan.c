@@ -14,6 +14,8 @@
 
 static const struct host host = {
 	.controllers = CONTROLLER_MEMORY | CONTROLLER_PIDS,
+	.cgroup_files = CGROUP_FILES_ALL,
+	.device_programs = true,
 	.run_dir = "/run/torpor",
 	.open_files = {1024, 524288},
 	.oom_score_adj = -900,
@@ -242,15 +244,38 @@ static void test_cgroup(void **state)
 static void test_resources(void **state)
 {
 	struct launch_plan *plan = make(*state, "a", "[Resources]\nMemoryMax=1G\nCPUWeight=50\nTasksMax=7\n");
+	const struct resource_list *list = plan->resources->data;
 
-	assert_int_equal(plan->n_writes, 2);
-	assert_string_equal(plan->writes[0].file, "memory.max");
-	assert_string_equal(plan->writes[0].value, "1073741824");
-	assert_string_equal(plan->writes[1].file, "pids.max");
-	assert_string_equal(plan->writes[1].value, "7");
-	assert_int_equal(plan->n_missing, 1);
-	assert_string_equal(plan->missing[0].directive, "CPUWeight");
+	assert_int_equal(list->n_writes, 2);
+	assert_string_equal(cgroup_file_name(list->writes[0].file), "memory.max");
+	assert_string_equal(resource_text(list, list->writes[0].value), "1073741824");
+	assert_string_equal(cgroup_file_name(list->writes[1].file), "pids.max");
+	assert_string_equal(resource_text(list, list->writes[1].value), "7");
+	assert_int_equal(list->controllers, CONTROLLER_MEMORY | CONTROLLER_PIDS);
+	assert_int_equal(list->n_missing, 1);
+	assert_string_equal(resource_text(list, list->missing),
+			    "CPUWeight= (no cpu controller in this host's cgroup v2)");
+	assert_int_equal(list->refused, 0);
 	plan_unref(plan);
+}
+
+/* What sites have in common is kept once, and costs a cold one a pointer. */
+static void test_resources_shared(void **state)
+{
+	struct launch_plan *one = make(*state, "a", "[Resources]\nMemoryMax=1G\n"),
+			   *two = make(*state, "b", "[Resources]\nMemoryMax=1024M\n"),
+			   *other = make(*state, "c", "DeviceAllow=/dev/null r\nDevicePolicy=strict\n");
+
+	assert_ptr_equal(one->resources, two->resources);
+	assert_ptr_equal(one->devices, two->devices);
+	assert_ptr_not_equal(one->resources, other->resources);
+	assert_ptr_not_equal(one->devices, other->devices);
+	plan_unref(one);
+	plan_unref(two);
+	plan_unref(other);
+	one = make(*state, "d", "DevicePolicy=auto\n");
+	assert_null(one->devices);
+	plan_unref(one);
 }
 
 static const struct plan_limit *limit_of(const struct launch_plan *plan, int resource)
@@ -353,6 +378,9 @@ static void test_out_of_memory(void **state)
 		"User=nobody\nGroup=daemon\nEnvironment=A=1 B=2\nBindPaths=/srv:/data /a:/b\n"
 		"TemporaryFileSystem=/tmp:size=1M\nLimitCORE=0\nEnvironmentFile=-/x\n"
 		"[Resources]\nMemoryMax=1G\nCPUQuota=50%\nAllowedCPUs=0\nTasksMax=5\n"
+		"IOReadBandwidthMax=/ 1M\nIOWeight=5\n[Container]\nDeviceAllow=/dev/null r\nDeviceAllow=char-* "
+		"r\n"
+		"DeviceAllow=block-* r\nDeviceAllow=char-pts r\nDeviceAllow=/dev/fuse\nDeviceAllow=/dev/tty\n"
 		"[Site]\nSlice=customers\n";
 	struct fixture *fixture = *state;
 	struct site_spec *spec = load(fixture, "a", lines);
@@ -397,10 +425,10 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(default_user),        TEST(named_user),    TEST(numeric_user), TEST(unknown_accounts),
-		TEST(accounts_remembered), TEST(references),    TEST(sharing),      TEST(cgroup),
-		TEST(resources),           TEST(limits),        TEST(oom_score),    TEST(capabilities),
-		TEST(dump_lines),          TEST(out_of_memory),
+		TEST(default_user),        TEST(named_user),       TEST(numeric_user),  TEST(unknown_accounts),
+		TEST(accounts_remembered), TEST(references),       TEST(sharing),       TEST(cgroup),
+		TEST(resources),           TEST(resources_shared), TEST(limits),        TEST(oom_score),
+		TEST(capabilities),        TEST(dump_lines),       TEST(out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

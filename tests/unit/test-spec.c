@@ -154,9 +154,9 @@ static void test_defaults(void **state)
 	assert_int_equal(spec->standard_output.kind, OUTPUT_JOURNAL);
 	assert_int_equal(spec->standard_error.kind, OUTPUT_INHERIT);
 	assert_int_equal(spec->umask, 0022);
-	assert_true(spec->cpu_weight == SPEC_UNSET && spec->memory_max == SPEC_UNSET);
-	assert_int_equal(spec->cpu_quota_period_us, 100000);
-	assert_int_equal(spec->tasks_max, 512);
+	assert_true(spec->resources.cpu_weight == SPEC_UNSET && spec->resources.memory_max == SPEC_UNSET);
+	assert_int_equal(spec->resources.cpu_quota_period_us, 100000);
+	assert_int_equal(spec->resources.tasks_max, 512);
 	assert_int_equal(spec->freeze_after_us, 30000000);
 	assert_int_equal(spec->stop_after_us, 600000000);
 	assert_true(spec->idle_cpu == 0.01);
@@ -226,7 +226,7 @@ static void test_resets(void **state)
 	assert_int_equal(spec->standard_output.kind, OUTPUT_JOURNAL);
 	assert_null(spec->standard_output.path);
 	assert_int_equal(spec->capabilities, 0);
-	assert_null(spec->allowed_cpus);
+	assert_null(spec->resources.allowed_cpus);
 	spec_free(spec);
 	scratch_write(scratch, "etc/sites/b.site", "[Site]\nTemplate=t\n[Container]\nExecStart=/bin/y\n");
 	assert_refused(scratch, "b", -EINVAL, "etc/sites/b.site", 4,
@@ -262,8 +262,13 @@ static void test_all_keys(void **state)
 		"NotifyAccess=all\nKillSignal=RTMIN+3\nDrainSec=5\nTimeoutStartSec=infinity\nTimeoutStopSec=0."
 		"5\n"
 		"StandardOutput=append:/var/log//x%%\nStandardError=null\nSyslogIdentifier=id\nUMask=0077\n"
-		"OOMScoreAdjust=-5\nNice=3\n"
-		"[Resources]\nCPUWeight=5\nCPUQuota=12.5%\nCPUQuotaPeriodSec=10ms\nAllowedCPUs=8 "
+		"OOMScoreAdjust=-5\nNice=3\nDevicePolicy=strict\nDeviceAllow=/dev/fuse\n"
+		"DeviceAllow=\"/dev/a b%%\" wr\nDeviceAllow=block-* m\nDeviceAllow=/dev/fuse r\n"
+		"[Resources]\nAllowedMemoryNodes=0 1\nMemoryZSwapMax=12.5%\nRequireLimits=yes\n"
+		"IODeviceWeight=/dev/sda 5\nIOReadBandwidthMax=\"/srv/a b\" 1.5M\nIOReadIOPSMax=/ infinity\n"
+		"IOReadBandwidthMax=/srv/%i 7\nIOWriteBandwidthMax=/ 1\nIOWriteIOPSMax=/x "
+		"2K\nIODeviceWeight=/dev/sda 6\n"
+		"CPUWeight=5\nCPUQuota=12.5%\nCPUQuotaPeriodSec=10ms\nAllowedCPUs=8 "
 		"0-3\nMemoryMin=0\n"
 		"MemoryLow=1K\nMemoryHigh=1.5G\nMemoryMax=infinity\nMemorySwapMax=3\nIOWeight=7\nTasksMax="
 		"infinity\n"
@@ -296,9 +301,9 @@ static void test_all_keys(void **state)
 	assert_string_equal(spec->environment[1], "B=x \"y z\"");
 	assert_string_equal(spec->environment_files[0], "-/e f");
 	assert_int_equal(spec->n_limits, 5);
-	assert_string_equal(spec->allowed_cpus, "0-3,8");
+	assert_string_equal(spec->resources.allowed_cpus, "0-3,8");
 	assert_string_equal(spec->standard_output.path, "/var/log/x%");
-	assert_int_equal(spec->cpu_quota_us, 125000);
+	assert_int_equal(spec->resources.cpu_quota_us, 125000);
 	spec_free(spec);
 	assert_round_trip(scratch, "a");
 }

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Limits where the host has what they need and where it has not, and devices."""
+import os
+import pathlib
+
+import pytest
+
+from harness import HttpConnection, VarlinkError, http_get
+
+# A key of [Resources] for each controller.
+KEYS = {"cpu": ("CPUWeight", "50", "cpu.weight"), "cpuset": ("AllowedCPUs", "0", "cpuset.cpus"),
+        "io": ("IOReadBandwidthMax", "/dev/loop0 10M", "io.max"), "memory": ("MemoryMax", "512M", "memory.max"),
+        "pids": ("TasksMax", "64", "pids.max")}
+
+
+def opens(address, path, how="r"):
+    return http_get(address, f"/open?path={path}&how={how}").text.strip()
+
+
+@pytest.fixture
+def box(torpor):
+    """A site with these keys of [Container], by itself: its address."""
+    def start(name="a", **container):
+        address = torpor.add_site(name, container=container)
+        if not torpor.running:
+            torpor.start()
+        torpor.wait_site(name)
+        return address
+    return start
+
+
+def test_in_force_or_said_to_be_missing(torpor):
+    address = torpor.add_site("a", resources={key: value for key, value, _ in KEYS.values()})
+    torpor.start()
+    missing = torpor.host()["controllers_missing"]
+    torpor.visit("a", address)
+    status = torpor.status("a")
+    for controller, (key, _, file) in KEYS.items():
+        said = [text for text in status["limits_not_in_force"] if text.startswith(key + "=")]
+        if controller in missing:
+            assert f"no {controller} controller in this host's cgroup v2" in said[0]
+            assert file not in status["limits"]
+        else:
+            assert not said
+            assert pathlib.Path(torpor.cgroup_of("a"), file).read_text().split() == status["limits"][file].split()
+
+
+def test_require_limits(torpor):
+    """A start that is refused, by name; the port stays open, and who waits is served when the unit is mended."""
+    address = torpor.add_site("a", resources={"RequireLimits": "yes", "IOReadBandwidthMax": "/dev/torpor-nosuch 1M"})
+    torpor.start()
+    with torpor.events("a") as events, HttpConnection(address) as visitor:
+        visitor.send("/")
+        events.wait_event(to="failed")
+        failure = torpor.status("a")["failure"]
+        assert failure["step"] == "resources"
+        assert "RequireLimits=yes, and not in force on this host: " in failure["message"]
+        torpor.add_site("a", address)
+        assert visitor.receive().text == "hello\n"
+
+
+def test_require_what_is_there(torpor):
+    """The default of TasksMax= is a limit as well; one that has none starts anywhere."""
+    address = torpor.add_site("a", resources={"RequireLimits": "yes"})
+    other = torpor.add_site("b", resources={"RequireLimits": "yes"}, container={"DevicePolicy": "auto"})
+    torpor.start()
+    if "pids" in torpor.host()["controllers_missing"]:
+        assert any(text.startswith("TasksMax= ") for text in torpor.status("a")["limits_not_in_force"])
+        with pytest.raises(VarlinkError) as error:
+            torpor.call("Wake", site="a")
+        assert error.value.name == "StartFailed"
+    else:
+        assert http_get(address).status == 200
+        assert http_get(other).status == 200
+
+
+def test_shares_of_the_host(torpor):
+    torpor.add_site("a", resources={"MemoryMax": "50%", "TasksMax": "25%"})
+    torpor.start()
+    status = torpor.status("a")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE")
+    if "memory.max" in status["limits"]:
+        assert abs(int(status["limits"]["memory.max"]) - memory // 2) < 10000
+    else:
+        assert "MemoryMax= (no memory controller in this host's cgroup v2)" in status["limits_not_in_force"]
+    assert "MemoryMax=50%" in torpor.call("Cat", site="a")["text"]
+
+
+def test_devices_by_default(torpor, box):
+    address = box()
+    for name in ("null", "zero", "full", "random", "urandom"):
+        assert opens(address, f"/dev/{name}", "rw") == "ok", name
+    assert opens(address, "/dev/ptmx", "rw") == "ok"
+    assert opens(address, "/dev/kmsg") == "ENOENT"
+    assert not any(text.startswith("Device") for text in torpor.status("a")["limits_not_in_force"])
+
+
+def test_devices_that_are_allowed(box):
+    """Each has a node that the site's own user may use, as far as it is allowed to."""
+    address = box(DeviceAllow=["/dev/fuse r", "/dev/net/tun", "/dev/loop-control w"])
+    assert opens(address, "/dev/fuse") == "ok"
+    assert opens(address, "/dev/fuse", "w") == "EACCES"
+    assert opens(address, "/dev/net/tun", "rw") == "ok"
+    assert opens(address, "/dev/loop-control", "w") == "ok"
+    fields = http_get(address, "/stat?path=/dev/fuse").fields
+    assert (fields["mode"], fields["uid"]) == ("20444", "0")
+    # Nothing can be added to it.
+    assert http_get(address, "/write?path=/dev/other").text.strip() == "EROFS"
+    assert opens(address, "/dev/null", "rw") == "ok"
+
+
+def test_block_devices(box):
+    address = box(DeviceAllow="/dev/loop0 r")
+    assert http_get(address, "/stat?path=/dev/loop0").fields["mode"] == "60444"
+    assert opens(address, "/dev/loop0") == "ok"
+
+
+def test_devices_are_refused_by_the_kernel(box):
+    """A user who may do anything with files, and a node that is there: the program says no."""
+    root = {"User": "root", "CapabilityBoundingSet": "CAP_DAC_OVERRIDE", "AmbientCapabilities": "CAP_DAC_OVERRIDE"}
+    address = box("a", DeviceAllow="/dev/fuse r", **root)
+    assert opens(address, "/dev/fuse", "w") == "EPERM"
+    assert opens(address, "/dev/fuse", "rw") == "EPERM"
+    assert opens(address, "/dev/fuse") == "ok"
+    address = box("b", DevicePolicy="strict", DeviceAllow="/dev/full", **root)
+    assert opens(address, "/dev/full", "rw") == "ok"
+    for name in ("null", "zero", "random", "tty", "ptmx"):
+        assert opens(address, f"/dev/{name}") == "EPERM", name
+    address = box("c", DevicePolicy="auto", DeviceAllow="char-mem", **root)
+    assert opens(address, "/dev/null", "rw") == "ok"
+
+
+def test_a_device_that_is_not_there(torpor, box):
+    address = box(DeviceAllow=["/dev/torpor-nosuch", "char-torpor"])
+    assert http_get(address).status == 200
+    missing = [text for text in torpor.status("a")["limits_not_in_force"] if text.startswith("Device")]
+    assert missing == ["DeviceAllow=/dev/torpor-nosuch (No such file or directory)",
+                       "DeviceAllow=char-torpor (no such devices in /proc/devices)"]
