@@ -203,7 +203,7 @@ static int plan_resources(struct planner *planner, struct launch_plan *plan)
 	int r;
 
 	/* One more than the devices: no program at all. */
-	resources_begin(&builder, &plan->spec->resources, planner->host, plan->spec->n_devices + 1);
+	resources_begin(&builder, plan->spec->resources, planner->host, plan->spec->n_devices + 1);
 	r = devices_compile(plan->spec, &builder, &program, &program_bytes);
 	if (r == 0 && program) {
 		plan->devices = intern(planner, program, program_bytes);

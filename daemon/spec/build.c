@@ -10,13 +10,15 @@
 #include "defaults.h"
 #include "key.h"
 #include "pack.h"
+#include "resource-share.h"
 #include "str.h"
 
 /* A spec on its way. */
 struct build {
 	const struct build_input *input;
-	struct arena arena;    /* all that is made on the way; gone in the end */
-	struct site_spec spec; /* points into the arena, the units and the input */
+	struct arena arena;             /* all that is made on the way; gone in the end */
+	struct site_spec spec;          /* points into the arena, the units and the input */
+	struct resource_spec resources; /* what spec.resources points to */
 	struct specifier_context specifiers;
 	struct origin handover, ambient; /* where they were set last; file NULL: nowhere */
 	struct diag *diag;
@@ -35,6 +37,8 @@ static int out_of_memory(struct build *b)
 
 static void remember_origin(struct build *b, const struct setting *setting)
 {
+	if (setting->key->through)
+		return;
 	if (setting->key->offset == offsetof(struct site_spec, handover))
 		b->handover = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, ambient_capabilities))
@@ -170,7 +174,7 @@ static void pack_spec(struct site_spec *spec, struct pack *pack)
 	spec->name = pack_string(pack, name);
 	spec->templates = pack_strings(pack, spec->templates);
 	for (size_t i = 0; i < site_keys.n_keys; i++)
-		if (site_keys.keys[i].type->copy)
+		if (site_keys.keys[i].type->copy && !site_keys.keys[i].through)
 			site_keys.keys[i].type->copy(&site_keys.keys[i], spec, pack);
 }
 
@@ -202,15 +206,22 @@ int build_spec(const struct build_input *input, struct site_spec **ret, struct d
 
 	arena_init(&b.arena);
 	b.spec = *defaults;
+	b.resources = *defaults->resources;
+	b.spec.resources = &b.resources;
 	b.spec.name = input->name;
 	b.spec.templates = input->templates && input->templates[0] ? input->templates : NULL;
 	error = apply_all(&b);
 	if (error == 0)
 		error = finish(&b);
 	if (error == 0) {
-		*ret = pack_build(&b);
-		if (!*ret)
+		struct site_spec *spec = pack_build(&b);
+
+		if (!spec || resource_share(&b.resources, spec) < 0)
 			error = out_of_memory(&b);
+		if (error == 0)
+			*ret = spec;
+		else
+			free(spec);
 	}
 	arena_finish(&b.arena);
 	return error;

@@ -7,7 +7,8 @@
 #include "arena.h"
 #include "key.h"
 
-static struct site_spec site;
+static struct resource_spec resources;
+static struct site_spec site = {.resources = &resources};
 
 /* No default is a string or a list, so that nothing is allocated and nothing can fail. */
 static void fill(void)

@@ -8,6 +8,8 @@
 /* Description= and SyslogIdentifier= are the name where they are not set. */
 static bool is_name(const struct site_spec *spec, const struct key *key)
 {
+	if (key->through)
+		return false;
 	return (key->offset == offsetof(struct site_spec, description) &&
 		str_equal(spec->description, spec->name)) ||
 	       (key->offset == offsetof(struct site_spec, syslog_identifier) &&

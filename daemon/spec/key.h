@@ -61,9 +61,11 @@ struct choice {
 struct key {
 	const char *section, *name;
 	const struct type *type;
-	size_t offset; /* of the field in the target */
-	size_t second; /* of the field that goes with it: a list's count, an "optional" mark; or 0 */
-	int parameter; /* for the type: a socket type, an RLIMIT_* */
+	size_t offset;  /* of the field in the target, or in what `through` leads to */
+	size_t through; /* of a pointer in the target to another struct; 0: none, the field is the target's own
+			 */
+	size_t second;  /* of the field that goes with it: a list's count, an "optional" mark; or 0 */
+	int parameter;  /* for the type: a socket type, an RLIMIT_* */
 	int64_t min, max;
 	const struct choice *choices;
 	enum key_phase phase;
@@ -102,12 +104,23 @@ void key_print(const struct key *key, const void *target, const void *defaults, 
 /* The edit distance (insert, delete, replace, swap of neighbours) of two words, capped at 3. */
 unsigned key_distance(const char *a, const char *b);
 
+/* The struct that a key's fields are in. */
+static inline void *key_part(const struct key *key, void *target)
+{
+	return key->through ? *(void **)((char *)target + key->through) : target;
+}
+
+static inline const void *key_part_const(const struct key *key, const void *target)
+{
+	return key->through ? *(const void *const *)((const char *)target + key->through) : target;
+}
+
 static inline void *key_field(const struct key *key, void *target)
 {
-	return (char *)target + key->offset;
+	return (char *)key_part(key, target) + key->offset;
 }
 
 static inline const void *key_field_const(const struct key *key, const void *target)
 {
-	return (const char *)target + key->offset;
+	return (const char *)key_part_const(key, target) + key->offset;
 }

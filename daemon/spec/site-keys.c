@@ -12,8 +12,7 @@
 #define SITE(key, type, member)       KEY("Site", key, type, member)
 #define SOCKET(key, type, member)     KEY("Socket", key, type, member)
 #define CONTAINER(key, type, member)  KEY("Container", key, type, member)
-#define RESOURCES_FIELD(member)       FIELD(resources.member)
-#define RESOURCES(key, type, member)  KEY("Resources", key, type, resources.member), .live = true
+#define RESOURCES_THROUGH             FIELD(resources)
 #define HIBERNATE(key, type, member)  KEY("Hibernate", key, type, member), .live = true
 #define LIMIT(what, like)                                                                                      \
 	CONTAINER("Limit" #what, type_limit, limits), .parameter = RLIMIT_##what, .argument = like,            \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blob.h"
 #include "build.h"
 #include "cache.h"
 #include "cleanup.h"
@@ -301,5 +302,7 @@ int spec_check_fragment(const struct lookup *lookup, const char *path, struct di
 
 void spec_free(struct site_spec *spec)
 {
+	if (spec)
+		blob_unref(spec->resource_blob);
 	free(spec);
 }

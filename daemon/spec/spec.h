@@ -110,7 +110,9 @@ enum notify_access { NOTIFY_NONE, NOTIFY_MAIN, NOTIFY_ALL };
 enum keep { KEEP_NONE, KEEP_WARM, KEEP_AWAKE }; /* Keep=no|warm|awake */
 
 /* An effective unit: what a site's file, its templates and drop-ins come to, specifiers expanded. Immutable.
- * Lists are NULL where empty. The struct and all it points to are one block of memory of exactly its size. */
+ * Lists are NULL where empty. The struct and all it points to but its resources are one block of memory of
+ * exactly its size. */
+struct blob;
 struct site_spec {
 	const char *name;
 
@@ -168,7 +170,8 @@ struct site_spec {
 	const struct device_spec *devices;                  /* DeviceAllow=: [n_devices], one a name */
 	unsigned n_devices;
 
-	struct resource_spec resources; /* [Resources] */
+	const struct resource_spec *resources; /* [Resources]; shared by the specs in which they are the same */
+	struct blob *resource_blob;            /* where they are; NULL: the defaults */
 
 	/* [Hibernate] */
 	uint64_t freeze_after_us; /* idle this long: freeze; default 30 s; SPEC_INFINITY: never */

@@ -156,12 +156,12 @@ static void format_share(const struct key *key, const void *field, FILE *out)
 /* A list of the target: its items, and its length in key->second. */
 static unsigned *length_of(const struct setting *setting)
 {
-	return (unsigned *)((char *)setting->target + setting->key->second);
+	return (unsigned *)((char *)key_part(setting->key, setting->target) + setting->key->second);
 }
 
 static unsigned length_in(const struct key *key, const void *target)
 {
-	return *(const unsigned *)((const char *)target + key->second);
+	return *(const unsigned *)((const char *)key_part_const(key, target) + key->second);
 }
 
 /* Makes room for one more item at the end of the list. */

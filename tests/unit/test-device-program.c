@@ -73,7 +73,8 @@ static void test_attach(void **state)
 /* The program that a site has by default, as the kernel understands it. */
 static void test_default(void **state)
 {
-	const struct site_spec spec = {.device_policy = DEVICES_CLOSED, .resources = {.require_limits = false}};
+	const struct resource_spec resources = {.require_limits = false};
+	const struct site_spec spec = {.device_policy = DEVICES_CLOSED, .resources = &resources};
 	const struct host host = {.device_programs = true};
 	struct resource_builder builder;
 	struct resource_list *list;
@@ -82,7 +83,7 @@ static void test_default(void **state)
 	int fd;
 
 	(void)state;
-	resources_begin(&builder, &spec.resources, &host, 1);
+	resources_begin(&builder, spec.resources, &host, 1);
 	assert_int_equal(devices_compile(&spec, &builder, &program, &bytes), 0);
 	assert_int_equal(resources_finish(&builder, &list, &list_bytes), 0);
 	fd = device_program_load(program, bytes);

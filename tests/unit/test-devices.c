@@ -68,12 +68,12 @@ static void compile(struct fixture *fixture, enum device_policy policy, const st
 		    unsigned n)
 {
 	const struct site_spec spec = {
-		.resources = no_resources, .device_policy = policy, .devices = devices, .n_devices = n};
+		.resources = &no_resources, .device_policy = policy, .devices = devices, .n_devices = n};
 	struct resource_builder builder;
 	size_t bytes;
 
 	finish(fixture);
-	resources_begin(&builder, &spec.resources, &host, n + 1);
+	resources_begin(&builder, spec.resources, &host, n + 1);
 	assert_int_equal(devices_compile(&spec, &builder, &fixture->program, &fixture->bytes), 0);
 	assert_int_equal(resources_finish(&builder, &fixture->list, &bytes), 0);
 }

@@ -57,7 +57,8 @@ static void test_tables(void **state)
 /* Printing a default and reading it again comes to the same. */
 static void test_defaults(void **state)
 {
-	struct site_spec a = {0}, b = {0};
+	struct resource_spec resources[2] = {0};
+	struct site_spec a = {.resources = &resources[0]}, b = {.resources = &resources[1]};
 	struct arena arena;
 
 	(void)state;
@@ -66,9 +67,9 @@ static void test_defaults(void **state)
 	assert_null(arena.chunk);
 	assert_int_equal(a.backlog, 4096);
 	assert_int_equal(a.bind_ipv6_only, -1);
-	assert_int_equal(a.resources.tasks_max, 512);
-	assert_true(a.resources.memory_max == SPEC_UNSET && a.resources.cpu_weight == SPEC_UNSET &&
-		    a.resources.cpu_quota_us == SPEC_UNSET);
+	assert_int_equal(a.resources->tasks_max, 512);
+	assert_true(a.resources->memory_max == SPEC_UNSET && a.resources->cpu_weight == SPEC_UNSET &&
+		    a.resources->cpu_quota_us == SPEC_UNSET);
 	assert_int_equal(a.timeout_start_us, SPEC_TIMEOUT_START_US);
 	assert_int_equal(a.timeout_stop_us, SPEC_TIMEOUT_STOP_US);
 	assert_true(a.enabled && a.private_network);
@@ -140,7 +141,8 @@ static int apply(const char *text, struct site_spec *spec, struct arena *arena, 
 
 static void test_apply(void **state)
 {
-	struct site_spec spec = {0};
+	struct resource_spec resources = {0};
+	struct site_spec spec = {.resources = &resources};
 	struct arena arena;
 	struct diag diag;
 
@@ -152,11 +154,11 @@ static void test_apply(void **state)
 	assert_int_equal(apply("[Socket]\nBacklog=\n", &spec, &arena, &diag), 0);
 	assert_int_equal(spec.backlog, 4096);
 	assert_int_equal(apply("[Resources]\nMemoryMax=1G\nTasksMax=infinity\n", &spec, &arena, &diag), 0);
-	assert_int_equal(spec.resources.memory_max, 1 << 30);
-	assert_true(spec.resources.tasks_max == SPEC_INFINITY);
+	assert_int_equal(spec.resources->memory_max, 1 << 30);
+	assert_true(spec.resources->tasks_max == SPEC_INFINITY);
 	assert_int_equal(apply("[Resources]\nMemoryMax=\nTasksMax=\n", &spec, &arena, &diag), 0);
-	assert_true(spec.resources.memory_max == SPEC_UNSET);
-	assert_int_equal(spec.resources.tasks_max, 512);
+	assert_true(spec.resources->memory_max == SPEC_UNSET);
+	assert_int_equal(spec.resources->tasks_max, 512);
 	assert_int_equal(apply("[Container]\nTimeoutSec=5\n", &spec, &arena, &diag), 0);
 	assert_true(spec.timeout_start_us == 5000000 && spec.timeout_stop_us == 5000000);
 	assert_int_equal(apply("[Container]\nTimeoutStartSec=0\nTimeoutSec=\n", &spec, &arena, &diag), 0);
@@ -259,7 +261,8 @@ static void test_refusals(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-		struct site_spec spec = {0};
+		struct resource_spec resources = {0};
+		struct site_spec spec = {.resources = &resources};
 		struct arena arena;
 		struct diag diag = {0};
 

@@ -154,9 +154,9 @@ static void test_defaults(void **state)
 	assert_int_equal(spec->standard_output.kind, OUTPUT_JOURNAL);
 	assert_int_equal(spec->standard_error.kind, OUTPUT_INHERIT);
 	assert_int_equal(spec->umask, 0022);
-	assert_true(spec->resources.cpu_weight == SPEC_UNSET && spec->resources.memory_max == SPEC_UNSET);
-	assert_int_equal(spec->resources.cpu_quota_period_us, 100000);
-	assert_int_equal(spec->resources.tasks_max, 512);
+	assert_true(spec->resources->cpu_weight == SPEC_UNSET && spec->resources->memory_max == SPEC_UNSET);
+	assert_int_equal(spec->resources->cpu_quota_period_us, 100000);
+	assert_int_equal(spec->resources->tasks_max, 512);
 	assert_int_equal(spec->freeze_after_us, 30000000);
 	assert_int_equal(spec->stop_after_us, 600000000);
 	assert_true(spec->idle_cpu == 0.01);
@@ -226,7 +226,7 @@ static void test_resets(void **state)
 	assert_int_equal(spec->standard_output.kind, OUTPUT_JOURNAL);
 	assert_null(spec->standard_output.path);
 	assert_int_equal(spec->capabilities, 0);
-	assert_null(spec->resources.allowed_cpus);
+	assert_null(spec->resources->allowed_cpus);
 	spec_free(spec);
 	scratch_write(scratch, "etc/sites/b.site", "[Site]\nTemplate=t\n[Container]\nExecStart=/bin/y\n");
 	assert_refused(scratch, "b", -EINVAL, "etc/sites/b.site", 4,
@@ -301,9 +301,9 @@ static void test_all_keys(void **state)
 	assert_string_equal(spec->environment[1], "B=x \"y z\"");
 	assert_string_equal(spec->environment_files[0], "-/e f");
 	assert_int_equal(spec->n_limits, 5);
-	assert_string_equal(spec->resources.allowed_cpus, "0-3,8");
+	assert_string_equal(spec->resources->allowed_cpus, "0-3,8");
 	assert_string_equal(spec->standard_output.path, "/var/log/x%");
-	assert_int_equal(spec->resources.cpu_quota_us, 125000);
+	assert_int_equal(spec->resources->cpu_quota_us, 125000);
 	spec_free(spec);
 	assert_round_trip(scratch, "a");
 }
