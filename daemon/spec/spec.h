@@ -140,21 +140,21 @@ struct site_spec {
 	bool working_directory_optional; /* "-" before it */
 	const struct mount_spec *mounts; /* [n_mounts] */
 	unsigned n_mounts;
+	int16_t system_call_error;            /* SystemCallErrorNumber=: an errno or SYSCALL_KILL; 0: not set */
 	const char *const *environment;       /* "NAME=value", later ones win, NULL-terminated */
 	const char *const *environment_files; /* with their "-" where optional, NULL-terminated */
 	bool private_network;                 /* default true */
 	bool non_blocking;                    /* NonBlocking=: listeners are handed over with O_NONBLOCK */
-	const struct limit_spec *limits;      /* [n_limits], one a resource */
+	bool lock_personality, memory_deny_write_execute, restrict_realtime, restrict_suid_sgid;
+	bool namespaces_set;             /* RestrictNamespaces= was assigned */
+	int8_t families_mode;            /* enum families_mode */
+	const struct limit_spec *limits; /* [n_limits], one a resource */
 	unsigned n_limits;
+	unsigned namespaces;   /* RestrictNamespaces=: CLONE_NEW* that the site may use; default none */
 	uint64_t capabilities; /* CapabilityBoundingSet=, AmbientCapabilities=: bit n is CAP n; default 0 */
 	uint64_t ambient_capabilities;
-	const char *system_calls;  /* SystemCallFilter= as syscall-filter.h describes it; NULL: @container */
-	uint64_t families;         /* allowed or refused, as families_mode says: bit n is family n */
-	unsigned namespaces;       /* RestrictNamespaces=: CLONE_NEW* that the site may use; default none */
-	int16_t system_call_error; /* SystemCallErrorNumber=: an errno or SYSCALL_KILL; 0: not set */
-	int8_t families_mode;      /* enum families_mode */
-	bool namespaces_set;       /* RestrictNamespaces= was assigned */
-	bool lock_personality, memory_deny_write_execute, restrict_realtime, restrict_suid_sgid;
+	const char *system_calls; /* SystemCallFilter= as syscall-filter.h describes it; NULL: @container */
+	uint64_t families;        /* RestrictAddressFamilies=: bit n is family n, as families_mode says */
 	enum handover handover;
 	enum service_type type;
 	enum notify_access notify_access;

@@ -21,17 +21,17 @@
 #define NATIVE "arm64"
 #endif
 
-/* The next word of *text; 0 at its end, -EINVAL where it does not fit. */
-static int next_word(const char **text, char *buf, size_t size)
+#define WORD_BYTES 24 /* longer than any name of a family, a namespace or an architecture */
+
+/* Takes the next word off *text. False at its end. One that is too long is cut, and so is no name of anything.
+ */
+static bool next_word(const char **text, char ret[static WORD_BYTES])
 {
 	size_t length;
 
 	*text += strspn(*text, WHITE_SPACE);
 	length = strcspn(*text, WHITE_SPACE);
-	if (length >= size)
-		return -EINVAL;
-	memcpy(buf, *text, length);
-	buf[length] = '\0';
+	snprintf(ret, WORD_BYTES, "%.*s", (int)length, *text);
 	*text += length;
 	return length > 0;
 }
@@ -72,15 +72,14 @@ static void format_syscall_error(const struct key *key, const void *field, FILE 
 
 static int parse_architectures(struct setting *setting, const char *text)
 {
-	char word[16] = "";
-	int r;
+	char word[WORD_BYTES];
 
-	while ((r = next_word(&text, word, sizeof word)) > 0 &&
-	       (str_equal(word, "native") || str_equal(word, NATIVE)))
-		continue;
-	return r == 0 ? 0
-		      : setting_refuse(setting,
-				       "calls of other architectures are never let in; expected native");
+	while (next_word(&text, word))
+		if (!str_equal(word, "native") && !str_equal(word, NATIVE))
+			return setting_refuse(
+				setting, "'%s': calls of other architectures are never let in; expected native",
+				word);
+	return 0;
 }
 
 static void print_architectures(const struct key *key, const void *target, bool all, FILE *out)
@@ -101,8 +100,7 @@ static int parse_families(struct setting *setting, const char *text)
 	bool deny = *text == '~', none = str_equal(text, "none");
 	enum families_mode mode;
 	uint64_t mask = address_family_mask(spec, &mode);
-	char word[32];
-	int r;
+	char word[WORD_BYTES];
 
 	/* As SystemCallFilter=: the first list says what the mask means. */
 	if (none || (spec->families_mode == FAMILIES_DEFAULT && !deny)) {
@@ -110,19 +108,19 @@ static int parse_families(struct setting *setting, const char *text)
 		mask = 0;
 	}
 	text += none ? strlen(text) : deny;
-	while ((r = next_word(&text, word, sizeof word)) > 0) {
+	while (next_word(&text, word)) {
 		int family = address_family_parse(word);
 
 		if (family < 0)
-			break;
+			return setting_refuse(
+				setting,
+				"'%s' is no address family; expected none, or names like AF_UNIX AF_INET6",
+				word);
 		if (deny == (mode == FAMILIES_REFUSE))
 			mask |= 1ULL << family;
 		else
 			mask &= ~(1ULL << family);
 	}
-	if (r != 0)
-		return setting_refuse(setting,
-				      "expected none, or address families like AF_UNIX AF_INET AF_INET6");
 	spec->families_mode = (int8_t)mode;
 	spec->families = mask;
 	return 0;
@@ -181,23 +179,20 @@ static const struct {
 
 static int parse_namespace_list(struct setting *setting, const char *text, unsigned *ret)
 {
-	unsigned flags = 0;
-	char word[16];
-	int r;
+	char word[WORD_BYTES];
 
-	while ((r = next_word(&text, word, sizeof word)) > 0) {
+	for (*ret = 0; next_word(&text, word);) {
 		size_t i = 0;
 
 		while (i < N_NAMESPACES && !str_equal(namespaces[i].name, word))
 			i++;
 		if (i == N_NAMESPACES)
-			break;
-		flags |= namespaces[i].flag;
+			return setting_refuse(setting,
+					      "'%s': expected yes, no, or some of cgroup, ipc, net, mnt, pid, "
+					      "time, user and uts",
+					      word);
+		*ret |= namespaces[i].flag;
 	}
-	if (r != 0)
-		return setting_refuse(
-			setting, "expected yes, no, or some of cgroup, ipc, net, mnt, pid, time, user and uts");
-	*ret = flags;
 	return 0;
 }
 
@@ -206,7 +201,7 @@ static int parse_namespaces(struct setting *setting, const char *text)
 {
 	struct site_spec *spec = setting->target;
 	bool deny = *text == '~', restricted;
-	unsigned flags = 0;
+	unsigned flags;
 	int error;
 
 	if (value_parse_bool(text, &restricted) == 0) {

@@ -22,7 +22,8 @@ static void write_files(struct scratch *scratch)
 		      "[Container]\nUser=web\nGroup=web\nEnvironment=A=%r B='x y' C=$ D=1 E=2 F=3 G=4 H=5 I=6\n"
 		      "ExecStart=/usr/bin/x --listen %R $B ${A} %%\nBindPaths=/srv/%i:/srv -/a\\:b\n"
 		      "TemporaryFileSystem=/tmp:size=10M\nEnvironmentFile=-/e/%i\nLimitNOFILE=1024\n"
-		      "CapabilityBoundingSet=CAP_CHOWN\nWorkingDirectory=/srv/%i\nStandardOutput=file:/log/%i\n"
+		      "CapabilityBoundingSet=CAP_CHOWN\nSystemCallFilter=read\nSystemCallFilter=~write:"
+		      "EPERM\nWorkingDirectory=/srv/%i\nStandardOutput=file:/log/%i\n"
 		      "[Resources]\nAllowedCPUs=0-3\n");
 	scratch_write(scratch, "lib/templates/php.template", "[Site]\nTemplate=base\nDescription=%i of %H\n");
 	scratch_write(scratch, "etc/templates/php.template.d/x.conf", "[Container]\nLimitCORE=0\n");

@@ -213,6 +213,37 @@ static void test_signal(void **state)
 	}
 }
 
+static void test_errno(void **state)
+{
+	static const struct {
+		const char *text;
+		int number;
+	} good[] = {{"EPERM", EPERM},
+		    {"ENOSYS", ENOSYS},
+		    {"EHWPOISON", EHWPOISON},
+		    {"EAGAIN", EAGAIN},
+		    {"EWOULDBLOCK", EAGAIN},
+		    {"EDEADLOCK", EDEADLOCK},
+		    {"ENOTSUP", EOPNOTSUPP},
+		    {"EOPNOTSUPP", EOPNOTSUPP},
+		    {"0", 0},
+		    {"1", 1},
+		    {"4095", 4095}};
+	static const char *const bad[] = {"", "eperm", "PERM", "EPERM ", "-1", "4096", "1x", "0x1", "kill"};
+	int number;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		assert_int_equal(value_parse_errno(good[i].text, &number), 0);
+		assert_int_equal(number, good[i].number);
+	}
+	number = -7;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		assert_int_equal(value_parse_errno(bad[i], &number), -EINVAL);
+		assert_int_equal(number, -7);
+	}
+}
+
 static void test_cpus(void **state)
 {
 	char cpus[VALUE_CPUS_BYTES] = "";
@@ -408,13 +439,14 @@ static void test_quote(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bool),    cmocka_unit_test(test_integer),
-		cmocka_unit_test(test_span),    cmocka_unit_test(test_size),
-		cmocka_unit_test(test_percent), cmocka_unit_test(test_mode),
-		cmocka_unit_test(test_signal),  cmocka_unit_test(test_cpus),
-		cmocka_unit_test(test_user),    cmocka_unit_test(test_path),
-		cmocka_unit_test(test_limits),  cmocka_unit_test(test_capabilities),
-		cmocka_unit_test(test_words),   cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_bool),         cmocka_unit_test(test_integer),
+		cmocka_unit_test(test_span),         cmocka_unit_test(test_size),
+		cmocka_unit_test(test_percent),      cmocka_unit_test(test_mode),
+		cmocka_unit_test(test_signal),       cmocka_unit_test(test_errno),
+		cmocka_unit_test(test_cpus),         cmocka_unit_test(test_user),
+		cmocka_unit_test(test_path),         cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_capabilities), cmocka_unit_test(test_words),
+		cmocka_unit_test(test_quote),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
