@@ -101,27 +101,6 @@ static int open_listeners(struct daemon *daemon, const struct site *site, const 
 	return 0;
 }
 
-static void dump_specs_equal(const struct site_spec *spec, char **text, size_t *size)
-{
-	FILE *out = open_memstream(text, size);
-
-	if (!out)
-		return;
-	spec_dump(spec, true, out);
-	fclose(out);
-}
-
-/* Whether two specs say the same: as their dumps do. */
-static bool same_spec(const struct site_spec *a, const struct site_spec *b)
-{
-	autofree char *text_a = NULL, *text_b = NULL;
-	size_t size_a = 0, size_b = 0;
-
-	dump_specs_equal(a, &text_a, &size_a);
-	dump_specs_equal(b, &text_b, &size_b);
-	return text_a && text_b && size_a == size_b && memcmp(text_a, text_b, size_a) == 0;
-}
-
 static int put_in_force(struct daemon *daemon, struct site *site, struct site_spec *spec, enum outcome *outcome,
 			struct diag *diag)
 {
@@ -186,7 +165,7 @@ static enum outcome load(struct daemon *daemon, const char *name)
 		site_remove(site);
 		return LOADED_REMOVED;
 	}
-	if (r == 0 && site && !site->leaving && same_spec(site->plan->spec, spec)) {
+	if (r == 0 && site && !site->leaving && spec_same(site->plan->spec, spec, false)) {
 		spec_free(spec);
 		refused_clear(&daemon->refused, name);
 		return LOADED_SAME;

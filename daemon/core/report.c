@@ -186,10 +186,17 @@ static json_t *missing_json(const struct resource_list *list)
 	return missing;
 }
 
-static void add_limits(json_t *object, const struct resource_list *list)
+/* A container has what was written last, and will have what the unit says. */
+static void add_limits(json_t *object, const struct site *site)
 {
-	set(object, "limits", limits_json(list));
-	set(object, "limits_not_in_force", missing_json(list));
+	const struct run *run = site->run && container_exists(&site->run->container) ? site->run : NULL;
+	const struct blob *list = run ? run->enforcement.resources : site->plan->resources;
+	json_t *missing = missing_json(site->plan->resources->data);
+
+	if (missing && run && run->enforcement.error)
+		json_array_append_new(missing, safe_string(run->enforcement.error));
+	set(object, "limits", limits_json(list->data));
+	set(object, "limits_not_in_force", missing);
 }
 
 static json_t *failure_json(const struct failure *failure)
@@ -266,7 +273,7 @@ json_t *report_status(const struct site *site)
 	set(object, "file", safe_string(file ? file : ""));
 	set(object, "templates", templates_json(spec));
 	set(object, "listeners", listeners_json(spec));
-	add_limits(object, site->plan->resources->data);
+	add_limits(object, site);
 	add_run(object, site);
 	add_activity(object, site, true);
 	add_next_rung(object, site);

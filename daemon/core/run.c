@@ -94,6 +94,33 @@ static void on_ended(uv_poll_t *poll, int status, int events)
 	site_ended(run->site, code == CLD_EXITED && value == 0, describe_end(code, value, text, sizeof text));
 }
 
+static void on_enforced(void *userdata)
+{
+	const struct run *run = userdata;
+
+	if (run->enforcement.error)
+		log_error("site %s: not in force: %s", run->site->name, run->enforcement.error);
+	else
+		log_debug("site %s: its limits are in force", run->site->name);
+}
+
+void run_enforce(struct run *run)
+{
+	struct daemon *daemon = run->site->daemon;
+	const struct launch_plan *plan = run->site->plan;
+	const struct resource_list *list = plan->resources->data;
+	int r;
+
+	if (!container_exists(&run->container))
+		return;
+	r = delegation_enable(&daemon->delegation, list->controllers);
+	if (r < 0)
+		log_error("site %s: the controllers of its limits cannot be enabled: %s", run->site->name,
+			  strerror(-r));
+	enforcement_change(&run->enforcement, &daemon->loop, run->container.cgroup_fd, plan->resources,
+			   plan->devices);
+}
+
 int run_attach(struct run *run)
 {
 	struct daemon *daemon = run->site->daemon;
@@ -111,6 +138,9 @@ int run_attach(struct run *run)
 		if (r == 0) {
 			run->events_poll.data = run;
 			run->open_handles++;
+			enforcement_init(&run->enforcement, run->plan->resources, run->plan->devices,
+					 on_enforced, run);
+			run_enforce(run); /* the unit may have changed since it was queued */
 			return 0;
 		}
 		if (run->pidfd_poll.data)
@@ -134,6 +164,7 @@ void run_detach(struct run *run)
 		return;
 	uv_close((uv_handle_t *)&run->events_poll, on_closed);
 	uv_close((uv_handle_t *)&run->pidfd_poll, on_closed);
+	enforcement_finish(&run->enforcement);
 	container_finish(&run->container);
 	r = cgroup_remove(daemon->delegation.fd, run->plan->cgroup);
 	if (r < 0)

@@ -18,6 +18,9 @@ int run_attach(struct run *run);
 /* Lets go of a container that has ended, and removes its cgroup. */
 void run_detach(struct run *run);
 
+/* Puts the limits of the plan in force into force in the container that runs; where there is none, nothing. */
+void run_enforce(struct run *run);
+
 /* Watches cgroup.events while the container freezes, or stops to. -errno. */
 int run_watch_freeze(struct run *run);
 void run_unwatch_freeze(struct run *run);

@@ -639,8 +639,10 @@ void site_replace(struct site *site, struct launch_plan *plan, struct listener *
 	plan_unref(old);
 	if (site_rule(site->state)->watched)
 		watch_listeners(site, true);
-	if (site->run && site_rule(site->state)->container)
-		site->restart_needed = true;
+	if (site->run && site_rule(site->state)->container) {
+		site->restart_needed = !spec_same(site->run->plan->spec, plan->spec, true);
+		run_enforce(site->run);
+	}
 	listeners_changed = site->run && !same_listeners(site->run->plan->spec, plan->spec);
 	if (site->run && site->run->tracked) {
 		run_untrack(site->run); /* with the new times and addresses */

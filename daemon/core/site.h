@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "container.h"
+#include "enforcement.h"
 #include "drain.h"
 #include "failure.h"
 #include "hold.h"
@@ -24,6 +25,7 @@ struct run {
 	struct container container;
 	struct launch_plan *plan; /* the plan it was started with; one reference */
 	struct launch_job job;
+	struct enforcement enforcement; /* of the container's limits */
 	struct hold hold;
 	struct drain drain;
 	uv_poll_t pidfd_poll, events_poll;
@@ -63,7 +65,7 @@ struct site {
 	bool leaving;        /* removed: gone as soon as it is cold */
 	bool wanted;         /* wake again as soon as it is cold */
 	bool changed;        /* its files changed while a start was under way: to be read again */
-	bool restart_needed; /* the container runs on an older plan */
+	bool restart_needed; /* the container runs on an older plan, and not only in what it can follow */
 };
 
 /* A new site, cold, its listeners open and watched; the plan's reference and the array of listeners are taken
@@ -71,7 +73,7 @@ struct site {
 struct site *site_create(struct daemon *daemon, struct launch_plan *plan, struct listener **listeners);
 
 /* Puts a new plan in force; old listeners that are not in the new array are closed. The container goes on with
- * the plan it has. */
+ * the plan it has, but for the limits. */
 void site_replace(struct site *site, struct launch_plan *plan, struct listener **listeners);
 
 /* Stops the site and forgets it when it is cold. The site may be gone when this returns. */

@@ -24,8 +24,8 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "clone.h"
+#include "enforce.h"
 #include "envfile.h"
-#include "limits.h"
 #include "log.h"
 #include "str.h"
 
@@ -197,7 +197,7 @@ static int make_cgroup(struct launch_thread *thread, struct launch_job *job, int
 	*ret_fd = cgroup_create(thread->shared->cgroup_fd, plan->cgroup);
 	if (*ret_fd < 0)
 		return fail(job, STEP_CGROUP, *ret_fd, plan->cgroup);
-	r = limits_write(*ret_fd, NULL, list, &file);
+	r = enforce_resources(*ret_fd, NULL, list, false, &file);
 	if (r < 0)
 		return fail(job, STEP_RESOURCES, r, file);
 	return plan->devices ? attach_devices(thread, job, *ret_fd) : 0;

@@ -49,8 +49,8 @@ static const struct choice keep_choices[] = {
 
 /* In the order of manual pages and dumps. The spec's own order of reading is in key->phase. */
 static const struct key keys[] = {
-	{SITE("Description", type_string, description), .argument = "TEXT", .unset_means = "the site's name",
-	 .help = "What the site is, for people."},
+	{SITE("Description", type_string, description), .live = true, .argument = "TEXT",
+	 .unset_means = "the site's name", .help = "What the site is, for people."},
 	{SITE("Template", type_template, templates), .argument = "NAME", .phase = KEY_TEMPLATE,
 	 .unset_means = "none",
 	 .help = "The template that this unit builds on: templates/NAME.template. All that stands there "

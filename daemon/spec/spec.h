@@ -211,3 +211,7 @@ void spec_cache_destroy(struct spec_cache *cache);
  * default, or with all = true every key, in the table's order. Values may hold any byte a file may;
  * the printer escapes. Template= is a comment there: what the templates say is in the dump itself. */
 void spec_dump(const struct site_spec *spec, bool all, FILE *out);
+
+/* Whether two specs say the same; with started = true, of what a container that runs does not follow. False
+ * when out of memory. */
+bool spec_same(const struct site_spec *a, const struct site_spec *b, bool started);

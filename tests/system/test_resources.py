@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from harness import HttpConnection, VarlinkError, http_get
+from harness import HttpConnection, VarlinkError, http_get, wait_until
 
 # A key of [Resources] for each controller.
 KEYS = {"cpu": ("CPUWeight", "50", "cpu.weight"), "cpuset": ("AllowedCPUs", "0", "cpuset.cpus"),
@@ -136,3 +136,77 @@ def test_a_device_that_is_not_there(torpor, box):
     missing = [text for text in torpor.status("a")["limits_not_in_force"] if text.startswith("Device")]
     assert missing == ["DeviceAllow=/dev/torpor-nosuch (No such file or directory)",
                        "DeviceAllow=char-torpor (no such devices in /proc/devices)"]
+
+
+def test_limits_are_changed_live(torpor):
+    """No restart, and none needed: the container follows."""
+    address = torpor.add_site("a", resources={"MemoryMax": "512M", "TasksMax": "100"})
+    torpor.start()
+    torpor.visit("a", address)
+    pid = torpor.status("a")["pid"]
+    torpor.add_site("a", address, site={"Description": "two"}, resources={"MemoryMax": "256M", "CPUWeight": "50"},
+                    hibernate={"FreezeAfterSec": "1h"})
+    wait_until(lambda: torpor.status("a")["description"] == "two", "the change")
+    status = torpor.status("a")
+    assert (status["pid"], status["restart_needed"]) == (pid, False)
+    for controller, file, value in (("memory", "memory.max", 256 << 20), ("cpu", "cpu.weight", 50),
+                                    ("pids", "pids.max", 512)):
+        if controller in torpor.host()["controllers_missing"]:
+            assert any(f"no {controller} controller" in text for text in status["limits_not_in_force"])
+        else:
+            wait_until(lambda: int(pathlib.Path(torpor.cgroup_of("a"), file).read_text()) == value, file)
+            assert torpor.status("a")["limits"][file] == str(value)
+
+
+def test_what_a_container_cannot_follow(torpor):
+    """A change of the program's environment needs a restart, until it is taken back."""
+    address = torpor.add_site("a", container={"Environment": "X=1"}, resources={"CPUWeight": "7"})
+    torpor.start()
+    torpor.visit("a", address)
+    torpor.add_site("a", address, container={"Environment": "X=2"}, resources={"CPUWeight": "8"})
+    wait_until(lambda: torpor.status("a")["restart_needed"], "the change")
+    torpor.add_site("a", address, container={"Environment": "X=1"}, resources={"CPUWeight": "9"})
+    wait_until(lambda: not torpor.status("a")["restart_needed"], "the way back")
+    assert "CPUWeight=9" in torpor.call("Cat", site="a")["text"]
+
+
+def test_devices_are_taken_away_live(torpor, box):
+    """The node stays until a restart, and cannot be opened any more."""
+    address = box(DeviceAllow="/dev/fuse")
+    torpor.visit("a", address)
+    assert opens(address, "/dev/fuse", "rw") == "ok"
+    torpor.add_site("a", address, container={"DeviceAllow": "/dev/full"})
+    wait_until(lambda: opens(address, "/dev/fuse", "rw") == "EPERM", "the new program")
+    assert http_get(address, "/stat?path=/dev/fuse").status == 200
+    assert torpor.status("a")["restart_needed"] is True
+    torpor.add_site("a", address, container={"DevicePolicy": "auto"})
+    wait_until(lambda: opens(address, "/dev/fuse", "rw") == "ok", "no program")
+    torpor.add_site("a", address)
+    wait_until(lambda: opens(address, "/dev/fuse", "rw") == "EPERM", "the default program")
+    assert not any("program" in text for text in torpor.status("a")["limits_not_in_force"])
+
+
+def test_change_of_a_frozen_site(torpor, box):
+    address = box(DeviceAllow="/dev/fuse")
+    torpor.visit("a", address)
+    torpor.freeze("a")
+    torpor.add_site("a", address, resources={"MemoryMax": "128M"})
+    wait_until(lambda: torpor.status("a")["restart_needed"], "the change")
+    assert torpor.state("a") == "frozen"
+    assert opens(address, "/dev/fuse", "rw") == "EPERM"
+
+
+def test_many_changes_at_once(torpor, box):
+    """Each waits for the one before; the last one counts, and nothing is left of any."""
+    address = box()
+    torpor.visit("a", address)
+    before = len(torpor.descriptors())
+    for number in range(50):
+        torpor.add_site("a", address, site={"Description": str(number)},
+                        container={"DeviceAllow": "/dev/fuse" if number % 2 == 0 else "/dev/full"})
+    torpor.add_site("a", address, site={"Description": "last"}, container={"DeviceAllow": "/dev/fuse r"})
+    wait_until(lambda: torpor.status("a")["description"] == "last", "the last change")
+    torpor.call("Restart", site="a")
+    assert opens(address, "/dev/fuse") == "ok"
+    assert opens(address, "/dev/fuse", "w") == "EACCES"
+    wait_until(lambda: len(torpor.descriptors()) <= before + 2, "no more open files than before")

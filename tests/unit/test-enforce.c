@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "limits.h"
+#include "enforce.h"
 #include "resources.h"
 
 /* What would be written to a cgroup, in its order. */
@@ -19,6 +19,7 @@
 
 static char written[4096];
 static const char *broken; /* a file that takes nothing */
+static bool again;
 
 int __wrap_fd_write_attribute(int dir_fd, const char *name, const char *value);
 
@@ -66,7 +67,7 @@ static int change(const struct resource_spec *from, const struct resource_spec *
 	int r;
 
 	written[0] = '\0';
-	r = limits_write(DIRECTORY, was, wanted, ret_file);
+	r = enforce_resources(DIRECTORY, was, wanted, again, ret_file);
 	free(was);
 	free(wanted);
 	return r;
@@ -104,6 +105,9 @@ static void test_changed(void **state)
 	to.tasks_max = 8;
 	assert_change(&from, &from, "");
 	assert_change(&from, &to, "pids.max=8;");
+	again = true;
+	assert_change(&from, &to, "memory.max=4096;pids.max=8;");
+	again = false;
 }
 
 /* What is gone from the unit gets the kernel's own value. */

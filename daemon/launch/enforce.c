@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "limits.h"
+#include "enforce.h"
 
 #include "fd.h"
 #include "resources.h"
@@ -27,8 +27,8 @@ static void write_one(int cgroup_fd, enum cgroup_file file, const char *value, i
 	}
 }
 
-int limits_write(int cgroup_fd, const struct resource_list *was, const struct resource_list *wanted,
-		 const char **ret_file)
+int enforce_resources(int cgroup_fd, const struct resource_list *was, const struct resource_list *wanted,
+		      bool again, const char **ret_file)
 {
 	int r = 0;
 
@@ -40,7 +40,7 @@ int limits_write(int cgroup_fd, const struct resource_list *was, const struct re
 	for (unsigned i = 0; i < wanted->n_writes; i++) {
 		const struct resource_write *write = &wanted->writes[i], *before = find(was, wanted, write);
 
-		if (!before ||
+		if (!before || again ||
 		    !str_equal(resource_text(was, before->value), resource_text(wanted, write->value)))
 			write_one(cgroup_fd, write->file, resource_text(wanted, write->value), &r, ret_file);
 	}
