@@ -51,9 +51,7 @@ static void test_add(void **state)
 		{"~|read", "~ read"},
 		{"~|read|~", "~ read"},
 		{"read|~", "read"},
-		{"~a"
-		 "cct:1",
-		 "~acct:1"},
+		{"~acct:1", "~acct:1"},
 	};
 	struct arena arena;
 
