@@ -12,9 +12,11 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "str.h"
 #include "spec.h"
 
 #define OWED_MS      1000
@@ -130,13 +132,25 @@ static int grow(struct hold *hold)
 	return 0;
 }
 
+/* A program's output as a stream to the journal, whose own end for reading is shut (sd_journal_stream_fd(3)):
+ * to poll(2) it would look like a visitor who has hung up, for ever. A name space's journal is below
+ * /run/systemd/journal.NAME. */
+static bool is_journal(const struct sockaddr_storage *peer)
+{
+	static const char journal[] = "/run/systemd/journal";
+	const struct sockaddr_un *un = (const struct sockaddr_un *)peer;
+
+	return un->sun_family == AF_UNIX && strncmp(un->sun_path, journal, sizeof journal - 1) == 0 &&
+	       str_has_suffix(un->sun_path, "/stdout");
+}
+
 /* Holds one descriptor of a process when it is a connected socket. */
 static int take_one(struct hold *hold, uv_loop_t *loop, int pidfd, int number, unsigned long inode,
 		    uv_poll_cb callback, void *data)
 {
 	autoclose int fd = pidfd_getfd(pidfd, number, 0);
-	struct sockaddr_storage peer;
-	socklen_t length = sizeof peer;
+	struct sockaddr_storage peer = {0};
+	socklen_t length = sizeof peer - 1; /* a path of full length has no end of its own */
 	struct held_socket *socket;
 	int flags, r;
 
@@ -144,6 +158,8 @@ static int take_one(struct hold *hold, uv_loop_t *loop, int pidfd, int number, u
 		return errno == EBADF ? 0 : -errno;
 	if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
 		return 0; /* a listener, or not connected */
+	if (is_journal(&peer))
+		return 0;
 	r = grow(hold);
 	if (r < 0)
 		return r;

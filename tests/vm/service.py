@@ -72,8 +72,8 @@ class Service(Daemon):
         systemctl("stop", UNIT)
 
     def site_cgroups(self):
-        """The names of the cgroups that it keeps: sites' and slices'; not its own."""
-        return [name for name in cgroups.children(self.cgroup) if name != "torpord"]
+        """The names of the cgroups that it keeps; not its own, nor the one that systemd makes for a reload."""
+        return [name for name in cgroups.children(self.cgroup) if name.endswith((".site", ".slice"))]
 
     def add_site(self, name, *listen, **keys):
         """As of all daemons, and waits until it is known."""

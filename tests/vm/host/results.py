@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What became of each test, from the lines that guest.py writes."""
 import json
+import time
 import xml.etree.ElementTree
 
 BOOT = "tests/vm/boot::machine"  # a case of its own: a machine that does not come up has failed it
@@ -10,7 +11,8 @@ class Results:
     def __init__(self):
         self.cases = {}  # name: (outcome, text)
         self.expected = []
-        self.running = None
+        self.running, self.since = None, 0.0
+        self.seconds = {}
         self.done = False
 
     def add(self, name, outcome, text=""):
@@ -36,9 +38,11 @@ class Results:
         self.expected = tests
 
     def _started(self, test):
-        self.running = test
+        self.running, self.since = test, time.monotonic()
 
     def _finished(self, test, outcome, text):
+        if self.running:
+            self.seconds[test] = time.monotonic() - self.since
         self.running = None
         self.add(test, outcome, text)
 
@@ -66,7 +70,8 @@ class Results:
         suite = xml.etree.ElementTree.Element("testsuite", name="vm", tests=str(len(self.cases)))
         for name, (outcome, text) in self.cases.items():
             file, _, test = name.partition("::")
-            case = xml.etree.ElementTree.SubElement(suite, "testcase", classname=file, name=test)
+            case = xml.etree.ElementTree.SubElement(suite, "testcase", classname=file, name=test,
+                                                time=f"{self.seconds.get(name, 0):.1f}")
             if outcome == "failed":
                 xml.etree.ElementTree.SubElement(case, "failure", message="failed").text = printable(text)
             elif outcome == "skipped":
