@@ -157,6 +157,23 @@ int cgroup_cpu_usage_us(int cgroup_fd, uint64_t *ret)
 	return 0;
 }
 
+enum cgroup_oom cgroup_read_oom(int cgroup_fd)
+{
+	char buf[512], *rest = buf, *line;
+	unsigned long long n, at_limit = 0, killed = 0;
+
+	if (fd_read_attribute(cgroup_fd, "memory.events", buf, sizeof buf) < 0)
+		return CGROUP_OOM_NONE;
+	/* "oom": the cgroup's own limit was met and nothing could be reclaimed (cgroup-v2.rst). */
+	while ((line = strsep(&rest, "\n"))) {
+		if (sscanf(line, "oom %llu", &n) == 1)
+			at_limit = n;
+		else if (sscanf(line, "oom_kill %llu", &n) == 1)
+			killed = n;
+	}
+	return !killed ? CGROUP_OOM_NONE : at_limit ? CGROUP_OOM_OWN_LIMIT : CGROUP_OOM_ABOVE;
+}
+
 int cgroup_memory_bytes(int cgroup_fd, uint64_t *ret)
 {
 	char buf[64];

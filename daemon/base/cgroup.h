@@ -34,6 +34,16 @@ int cgroup_read_events(int events_fd, struct cgroup_events *ret);
 /* CPU time used so far, in microseconds, from cpu.stat (there without a cpu controller). */
 int cgroup_cpu_usage_us(int cgroup_fd, uint64_t *ret);
 
+enum cgroup_oom {
+	CGROUP_OOM_NONE, /* nobody was killed for want of memory, or the memory controller is not in cgroup v2
+			  */
+	CGROUP_OOM_OWN_LIMIT, /* somebody was, at memory.max */
+	CGROUP_OOM_ABOVE,     /* somebody was, and the limit was that of a cgroup above, or the host's memory */
+};
+
+/* What the kernel's OOM killer has done in the cgroup, from memory.events. */
+enum cgroup_oom cgroup_read_oom(int cgroup_fd);
+
 /* Bytes charged now: memory.current, or -ENOENT where the memory controller is not in cgroup v2. */
 int cgroup_memory_bytes(int cgroup_fd, uint64_t *ret);
 

@@ -66,10 +66,18 @@ void run_destroy(struct run *run)
 }
 
 /* How a container ended, in words for the log and for status. */
-static const char *describe_end(int code, int status, char *buf, size_t size)
+static const char *describe_end(const struct run *run, int code, int status, char *buf, size_t size)
 {
+	enum cgroup_oom oom = code != CLD_EXITED && status == SIGKILL
+				      ? cgroup_read_oom(run->container.cgroup_fd)
+				      : CGROUP_OOM_NONE;
+
 	if (code == CLD_EXITED)
 		snprintf(buf, size, "exited with status %d", status);
+	else if (oom == CGROUP_OOM_OWN_LIMIT)
+		snprintf(buf, size, "was killed: out of memory at its MemoryMax=");
+	else if (oom == CGROUP_OOM_ABOVE)
+		snprintf(buf, size, "was killed: out of memory on the host or in its slice");
 	else
 		snprintf(buf, size, "was killed by signal %s%s", strsignal(status),
 			 code == CLD_DUMPED ? " (core dumped)" : "");
@@ -91,7 +99,8 @@ static void on_ended(uv_poll_t *poll, int status, int events)
 		code = CLD_KILLED;
 		value = SIGKILL;
 	}
-	site_ended(run->site, code == CLD_EXITED && value == 0, describe_end(code, value, text, sizeof text));
+	site_ended(run->site, code == CLD_EXITED && value == 0,
+		   describe_end(run, code, value, text, sizeof text));
 }
 
 static void on_enforced(void *userdata)

@@ -245,6 +245,32 @@ static void test_controller_words(void **state)
 	rmdir(folder);
 }
 
+static enum cgroup_oom read_oom(int fd, const char *events)
+{
+	autoclose int file = openat(fd, "memory.events", O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+
+	assert_int_equal(fd_write_all(file, events, strlen(events)), 0);
+	return cgroup_read_oom(fd);
+}
+
+static void test_oom(void **state)
+{
+	char folder[] = "/tmp/torpor-test-XXXXXX";
+	autoclose int fd = mkdtemp(folder) ? open(folder, O_DIRECTORY | O_RDONLY | O_CLOEXEC) : -EBADF;
+
+	(void)state;
+	assert_int_equal(cgroup_read_oom(fd), CGROUP_OOM_NONE);
+	assert_int_equal(read_oom(fd, "low 0\nhigh 4\nmax 9\noom 0\noom_kill 0\noom_group_kill 0\n"),
+			 CGROUP_OOM_NONE);
+	assert_int_equal(read_oom(fd, "low 0\nhigh 0\nmax 9\noom 2\noom_kill 0\n"), CGROUP_OOM_NONE);
+	assert_int_equal(read_oom(fd, "low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n"),
+			 CGROUP_OOM_OWN_LIMIT);
+	assert_int_equal(read_oom(fd, "low 0\nhigh 0\nmax 0\noom 0\noom_kill 3\noom_group_kill 1\n"),
+			 CGROUP_OOM_ABOVE);
+	unlinkat(fd, "memory.events", 0);
+	rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_cpu_usage),
 		cmocka_unit_test(test_controllers),
 		cmocka_unit_test(test_controller_words),
+		cmocka_unit_test(test_oom),
 	};
 	int failed;
 
