@@ -4,12 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -95,14 +97,15 @@ static bool accepted(int fd, const struct site_spec *spec)
 	return false;
 }
 
-/* Whether TCP bytes went out last, and nothing has moved for a while. */
+/* Whether TCP bytes went out last, the client has got them all, and nothing has moved for a while. */
 static bool quiet(int fd)
 {
 	struct tcp_info info;
 	socklen_t length = sizeof info;
+	int unsent;
 
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
-	       info.tcpi_last_data_sent >= HOLD_QUIET_MS &&
+	       ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent == 0 && info.tcpi_last_data_sent >= HOLD_QUIET_MS &&
 	       info.tcpi_last_data_recv >= info.tcpi_last_data_sent;
 }
 
@@ -144,6 +147,17 @@ static bool is_journal(const struct sockaddr_storage *peer)
 	       str_has_suffix(un->sun_path, "/stdout");
 }
 
+/* Whether a connected socket is one of socketpair(2): nobody outside has the other end. The Java machine keeps
+ * one whose other end is closed, which is readable for ever. */
+static bool is_pair(int fd, const struct sockaddr_storage *peer, socklen_t peer_length)
+{
+	struct sockaddr_storage own;
+	socklen_t length = sizeof own;
+
+	return peer->ss_family == AF_UNIX && peer_length <= sizeof(sa_family_t) &&
+	       getsockname(fd, (struct sockaddr *)&own, &length) == 0 && length <= sizeof(sa_family_t);
+}
+
 /* Holds one descriptor of a process when it is a connected socket. */
 static int take_one(struct hold *hold, uv_loop_t *loop, int pidfd, int number, unsigned long inode,
 		    uv_poll_cb callback, void *data)
@@ -158,7 +172,7 @@ static int take_one(struct hold *hold, uv_loop_t *loop, int pidfd, int number, u
 		return errno == EBADF ? 0 : -errno;
 	if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
 		return 0; /* a listener, or not connected */
-	if (is_journal(&peer))
+	if (is_journal(&peer) || is_pair(fd, &peer, length))
 		return 0;
 	r = grow(hold);
 	if (r < 0)

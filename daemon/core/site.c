@@ -320,7 +320,7 @@ static void begin_freeze(struct site *site, const char *by)
 	}
 }
 
-/* Frozen: look again. What came in on a connection before is found by epoll, which is level-triggered. */
+/* Frozen: look again. */
 static void become_frozen(struct site *site, const char *by)
 {
 	struct run *run = site->run;
@@ -335,7 +335,8 @@ static void become_frozen(struct site *site, const char *by)
 		site_dispatch(site, EVENT_WAKE, "connections cannot be held");
 		return;
 	}
-	if (run->hold.n > 0 && (run->hold.owed || !container_at_rest(&run->container))) {
+	if (run->hold.n > 0 &&
+	    (run->hold.owed || hold_pending(&run->hold) || !container_at_rest(&run->container))) {
 		site_dispatch(site, EVENT_CONNECTION, "a request is being answered");
 		return;
 	}

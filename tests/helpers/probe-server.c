@@ -377,6 +377,20 @@ static void do_spawn(const struct serve_request *request, struct serve_reply *re
 	run_child(request, reply, false);
 }
 
+/* Keeps a socket whose other end is closed, which is readable for ever: the Java machine has one. */
+static void do_pair(const struct serve_request *request, struct serve_reply *reply)
+{
+	int pair[2];
+
+	(void)request;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		print_errno(reply, errno);
+		return;
+	}
+	close(pair[1]);
+	print(reply, "%d\n", pair[0]);
+}
+
 /* Takes memory and keeps it; says how much it holds in all. */
 static void do_allocate(const struct serve_request *request, struct serve_reply *reply)
 {
@@ -467,6 +481,7 @@ static const struct {
 	{"/connect", do_connect},   /* ?address= */
 	{"/slow", do_slow},         /* ?ms= */
 	{"/busy", do_busy},         /* ?ms= in a child process */
+	{"/pair", do_pair},         /* half of one */
 	{"/spawn", do_spawn},       /* ?ms=&ignore-term=1 */
 	{"/allocate", do_allocate}, /* ?kb= */
 	{"/notify", do_notify},     /* ?STATUS=... */

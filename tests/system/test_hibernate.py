@@ -161,6 +161,33 @@ def test_echo_over_a_frozen_site(torpor):
     assert status and torpor.status("a")["wakes"] == 1
 
 
+def test_a_socket_without_outside_does_not_wake(torpor):
+    address = torpor.add_site("a")
+    torpor.start()
+    torpor.visit("a", address, "/pair")
+    torpor.freeze("a")
+    assert http_get(address).status == 200
+    assert torpor.status("a")["thaws"] == 1
+
+
+def test_unread_bytes_undo_a_freeze(torpor):
+    """They are seen before it counts, not after."""
+    address = torpor.add_site("a", str(torpor.run / "a.sock"))
+    torpor.start()
+    with HttpConnection(address) as connection:
+        connection.get()
+        torpor.wait_state("a", "awake")
+        pid = torpor.status("a")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        connection.send("/counter")
+        with pytest.raises(VarlinkError) as refused:
+            torpor.call("Freeze", site="a")
+        assert refused.value.name == "NotPossible"
+        os.kill(pid, signal.SIGCONT)
+        assert connection.receive().text == "2\n"
+    assert torpor.status("a")["thaws"] == 0
+
+
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_nothing_is_lost_around_a_freeze(torpor, kind):
     address = torpor.address() if kind == "tcp" else str(torpor.run / "a.sock")
