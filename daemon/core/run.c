@@ -79,7 +79,8 @@ static const char *describe_end(const struct run *run, int code, int status, cha
 	else if (oom == CGROUP_OOM_ABOVE)
 		snprintf(buf, size, "was killed: out of memory on the host or in its slice");
 	else
-		snprintf(buf, size, "was killed by signal %s%s", strsignal(status),
+		snprintf(buf, size, "was killed by signal %s%s%s", strsignal(status),
+			 status == SIGSYS ? " (see SystemCallFilter=)" : "",
 			 code == CLD_DUMPED ? " (core dumped)" : "");
 	return buf;
 }

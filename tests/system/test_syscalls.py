@@ -145,3 +145,13 @@ def test_smallest_list(probe, user):
                   "rt_sigprocmask", SystemCallErrorNumber=MARK)
     assert found["socket AF_UNIX"] == found["openat 0755"] == found["setns any"] == MARK
     assert found["clone"] == "ok"
+
+
+def test_what_killed_it_is_said(torpor):
+    """A list that a program does not get along with: the log names the key to look at."""
+    address = torpor.address()
+    torpor.write_site("a", site_text(address, exec_start="/helpers/probe-server",
+                                     container={"SystemCallFilter": "read"}))
+    torpor.start()
+    with connect(address):
+        torpor.wait_log(r"site a: was killed by signal Bad system call \(see SystemCallFilter=\)")
