@@ -108,12 +108,12 @@ static int step_unit_mounts(struct child_context *c)
 	return child_mount(c, list, 0, list->n_ops);
 }
 
-/* The program's descriptors are 0 to 2 and its listeners from 3 (or 0); all else is closed. Sources lie above
- * CHILD_FD_BASE, so that no dup2 hits one that is still needed. */
+/* The program's descriptors are 0 to 2 and its listeners from 3 (or 0, or none where it is to bind them); all
+ * else is closed. Sources lie above CHILD_FD_BASE, so that no dup2 hits one that is still needed. */
 static int step_descriptors(struct child_context *c)
 {
 	bool inetd = c->plan->spec->handover == HANDOVER_STDIN;
-	unsigned n = inetd ? 0 : c->plan->spec->n_listeners;
+	unsigned n = handover_offers(c->plan->spec->handover) ? c->plan->spec->n_listeners : 0;
 	const int stdio[] = {inetd ? c->listener_fds[0] : c->stdin_fd, c->stdout_fd, c->stderr_fd};
 	long r = 0;
 

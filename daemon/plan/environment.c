@@ -61,7 +61,7 @@ int environment_compile(struct launch_plan *plan, const struct environment_accou
 		defaults[n_defaults++] = arena_printf(arena, "HOME=%s", account->home);
 		defaults[n_defaults++] = arena_printf(arena, "SHELL=%s", account->shell);
 	}
-	if (spec->handover == HANDOVER_LISTEN_FDS) {
+	if (handover_offers(spec->handover)) {
 		defaults[n_defaults++] = spec->n_listeners == 1
 						 ? "LISTEN_FDS=1"
 						 : arena_printf(arena, "LISTEN_FDS=%u", spec->n_listeners);

@@ -183,6 +183,21 @@ int address_parse(const char *text, int type, struct address *ret, const char **
 	return error;
 }
 
+int address_parse_port(const char *text, int type, struct address *ret, const char **message)
+{
+	struct sockaddr_in any = {.sin_family = AF_UNSPEC};
+	int error;
+
+	if (type == SOCK_SEQPACKET)
+		return refuse(message, "sequential packets have no ports; expected BindAddress=");
+	error = parse_port(text, &any.sin_port, message);
+	if (error < 0)
+		return error;
+	ret->type = (uint8_t)type;
+	set_sockaddr(ret, &any, sizeof any);
+	return 0;
+}
+
 int address_from_fd(int fd, struct address *ret)
 {
 	struct sockaddr_storage storage = {0};
@@ -278,6 +293,9 @@ const char *address_format(const struct address *address, char buf[static ADDRES
 		break;
 	case AF_INET6:
 		format_inet6((const void *)address->sockaddr, buf);
+		break;
+	case AF_UNSPEC:
+		snprintf(buf, ADDRESS_TEXT_BYTES, "%u", ntohs(in->sin_port));
 		break;
 	case AF_UNIX:
 		if (address->length <= head)

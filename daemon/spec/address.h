@@ -11,9 +11,9 @@
 /* Where a listener listens. Flat and small: every cold site keeps one for each listener. Comparable with
  * address_equal(); bytes past length are zero. */
 struct address {
-	uint8_t type;                                      /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
-	uint8_t length;                                    /* of the sockaddr that follows, in bytes */
 	uint8_t sockaddr[110] __attribute__((aligned(4))); /* sockaddr_in, sockaddr_in6 or sockaddr_un */
+	uint8_t type;                                      /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
+	uint8_t length;                                    /* of the sockaddr, in bytes */
 };
 
 /* Reads the value of ListenStream= and its kin, as systemd.socket(5): "8080" ([::]:8080, or 0.0.0.0 where
@@ -21,6 +21,11 @@ struct address {
  * 0 or -EINVAL (also for port 0 and paths that do not fit or hold "." or ".." parts); *message then says what
  * was expected. */
 int address_parse(const char *text, int type, struct address *ret, const char **message);
+
+/* Reads a port alone, "8080": of any address of whatever family. The result is a sockaddr_in of family
+ * AF_UNSPEC with its port; address_format() writes it as it was read. 0 or -EINVAL with *message, also for
+ * SOCK_SEQPACKET, which has no ports. */
+int address_parse_port(const char *text, int type, struct address *ret, const char **message);
 
 /* From what getsockname(2) says of a socket; type by SO_TYPE. -EAFNOSUPPORT for other families. */
 int address_from_fd(int fd, struct address *ret);

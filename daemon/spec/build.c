@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "binding.h"
 #include "command.h"
 #include "defaults.h"
 #include "key.h"
@@ -20,7 +21,7 @@ struct build {
 	struct site_spec spec;          /* points into the arena, the units and the input */
 	struct resource_spec resources; /* what spec.resources points to */
 	struct specifier_context specifiers;
-	struct origin handover, ambient; /* where they were set last; file NULL: nowhere */
+	struct origin handover, bind, ambient; /* where they were set last; file NULL: nowhere */
 	struct diag *diag;
 };
 
@@ -41,6 +42,8 @@ static void remember_origin(struct build *b, const struct setting *setting)
 		return;
 	if (setting->key->offset == offsetof(struct site_spec, handover))
 		b->handover = setting->origin;
+	else if (setting->key->phase == KEY_BIND)
+		b->bind = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, ambient_capabilities))
 		b->ambient = setting->origin;
 }
@@ -71,7 +74,28 @@ static int apply_phase(struct build *b, enum key_phase phase)
 	return 0;
 }
 
-/* The order of phases is the order in which specifiers come to know: %u and %g, %r and %R, then all. */
+/* Names of descriptors are joined by ':' in LISTEN_FDNAMES. */
+static int finish_fd_name(struct build *b)
+{
+	struct listener_spec *listeners = (void *)b->spec.listeners;
+	char *name = (char *)b->spec.name;
+
+	if (b->spec.n_listeners == 0 || listeners[0].fd_name)
+		return 0;
+	if (strchr(name, ':')) {
+		name = arena_strdup(&b->arena, name);
+		if (!name)
+			return out_of_memory(b);
+		for (char *colon = name; (colon = strchr(colon, ':'));)
+			*colon = '_';
+	}
+	for (unsigned i = 0; i < b->spec.n_listeners; i++)
+		listeners[i].fd_name = name;
+	return 0;
+}
+
+/* The order of phases is the order in which specifiers come to know: %u and %g, %r and %R, then all. Binds
+ * name listeners, which are whole by then. */
 static int apply_all(struct build *b)
 {
 	static const struct address example = {.type = SOCK_STREAM};
@@ -97,7 +121,10 @@ static int apply_all(struct build *b)
 		return diag_set(b->diag, -EINVAL, b->input->path, 0,
 				"a site needs at least one ListenStream=, ListenDatagram= or "
 				"ListenSequentialPacket= in [Socket], here or in a template");
-	return apply_phase(b, KEY_REST);
+	error = apply_phase(b, KEY_REST);
+	if (error == 0)
+		error = finish_fd_name(b);
+	return error < 0 ? error : apply_phase(b, KEY_BIND);
 }
 
 static int finish_command(struct build *b)
@@ -120,24 +147,44 @@ static int finish_command(struct build *b)
 	return 0;
 }
 
-/* Names of descriptors are joined by ':' in LISTEN_FDNAMES. */
-static int finish_fd_name(struct build *b)
+/* A bind that could mean two listeners: their own addresses differ, what BindAddress= and BindPort= say may
+ * not.
+ */
+static int check_binds(struct build *b)
 {
-	struct listener_spec *listeners = (void *)b->spec.listeners;
-	char *name = (char *)b->spec.name;
+	const struct listener_spec *listeners = b->spec.listeners;
+	char bind[ADDRESS_TEXT_BYTES], one[ADDRESS_TEXT_BYTES], other[ADDRESS_TEXT_BYTES];
 
-	if (b->spec.n_listeners == 0 || listeners[0].fd_name)
-		return 0;
-	if (strchr(name, ':')) {
-		name = arena_strdup(&b->arena, name);
-		if (!name)
-			return out_of_memory(b);
-		for (char *colon = name; (colon = strchr(colon, ':'));)
-			*colon = '_';
-	}
 	for (unsigned i = 0; i < b->spec.n_listeners; i++)
-		listeners[i].fd_name = name;
+		for (unsigned k = 0; k < i; k++) {
+			if ((!listeners[i].bind && !listeners[k].bind) ||
+			    !binding_same(listener_bind(&listeners[i]), listener_bind(&listeners[k])))
+				continue;
+			return diag_set(b->diag, -EINVAL, b->bind.file, b->bind.line,
+					"a bind to %s means two listeners, %s and %s; expected one",
+					address_format(listener_bind(&listeners[i]), bind),
+					address_format(&listeners[k].address, one),
+					address_format(&listeners[i].address, other));
+		}
 	return 0;
+}
+
+static int check_handover(struct build *b)
+{
+	const struct site_spec *spec = &b->spec;
+	bool bound = false;
+
+	for (unsigned i = 0; i < spec->n_listeners; i++)
+		bound |= spec->listeners[i].bind != NULL;
+	if (spec->handover == HANDOVER_STDIN && spec->n_listeners > 1)
+		return refuse_at(b, &b->handover,
+				 "Handover=stdin hands over one listener, and the site has more; expected "
+				 "auto, listen-fds or bind");
+	if (bound && !handover_intercepts(spec->handover))
+		return refuse_at(b, &b->bind,
+				 "BindPort= and BindAddress= need Handover=auto or bind, and the site has "
+				 "another; an empty BindPort= clears those of a template");
+	return bound ? check_binds(b) : 0;
 }
 
 static int finish(struct build *b)
@@ -146,13 +193,9 @@ static int finish(struct build *b)
 	int error = finish_command(b);
 
 	if (error == 0)
-		error = finish_fd_name(b);
+		error = check_handover(b);
 	if (error < 0)
 		return error;
-	if (spec->handover == HANDOVER_STDIN && spec->n_listeners > 1)
-		return refuse_at(b, &b->handover,
-				 "Handover=stdin hands over one listener, and the site has more; expected "
-				 "listen-fds");
 	if (spec->ambient_capabilities & ~spec->capabilities)
 		return refuse_at(b, &b->ambient,
 				 "AmbientCapabilities= names what CapabilityBoundingSet= does not; expected "

@@ -51,7 +51,7 @@ struct type {
 
 /* The order in which assignments are read, whatever the order of the lines: specifiers of later ones need the
  * results of earlier ones. */
-enum key_phase { KEY_REST, KEY_TEMPLATE, KEY_OWNER, KEY_LISTENER };
+enum key_phase { KEY_REST, KEY_TEMPLATE, KEY_OWNER, KEY_LISTENER, KEY_BIND };
 
 struct choice {
 	const char *name; /* NULL ends the list */

@@ -24,7 +24,9 @@
 static const struct choice ipv6_choices[] = {{"default", -1}, {"both", 0}, {"ipv6-only", 1}, {0}};
 static const struct choice type_choices[] = {{"simple", TYPE_SIMPLE}, {"notify", TYPE_NOTIFY}, {0}};
 static const struct choice handover_choices[] = {
+	{"auto", HANDOVER_AUTO},
 	{"listen-fds", HANDOVER_LISTEN_FDS},
+	{"bind", HANDOVER_BIND},
 	{"stdin", HANDOVER_STDIN},
 	{0},
 };
@@ -226,10 +228,26 @@ static const struct key keys[] = {
 	 .help = "With yes, no file or folder can be given the set-user-ID or set-group-ID bit. openat2(2), "
 		 "which "
 		 "hides the mode, fails with ENOSYS."},
-	{CONTAINER("Handover", type_choice, handover), .argument = "listen-fds|stdin",
-	 .choices = handover_choices, .fallback = "listen-fds",
+	{CONTAINER("Handover", type_choice, handover), .argument = "auto|listen-fds|bind|stdin",
+	 .choices = handover_choices, .fallback = "auto",
 	 .help = "How the program gets its listeners. listen-fds: from descriptor 3 on, by the protocol "
-		 "of sd_listen_fds(3). stdin: the one listener is descriptor 0."},
+		 "of sd_listen_fds(3). bind: when it binds a socket to a listener's address, it gets the "
+		 "listener in that socket's place; it need know nothing of torpor. auto: whichever of the "
+		 "two it uses. stdin: the one listener is descriptor 0."},
+	{CONTAINER("BindPort", type_bind, listeners), .parameter = AF_UNSPEC, .argument = "[LISTENER] PORT",
+	 .phase = KEY_BIND, .unset_means = "the listener's own",
+	 .help = "The port that the program binds to where it is not the listener's: with "
+		 "ListenStream=443 and BindPort=8443, the program that binds to 8443 of any address gets the "
+		 "listener of port 443. A site with several listeners names the one that is meant first, by "
+		 "its port, its address as in ListenStream= or its FileDescriptorName=: BindPort=443 8443. "
+		 "Where one port is listened on for connections and for datagrams, both are meant. May be "
+		 "given for each listener; of several lines for one the last counts. An empty assignment "
+		 "clears these and BindAddress=."},
+	{CONTAINER("BindAddress", type_bind, listeners), .parameter = AF_INET, .argument = "[LISTENER] ADDRESS",
+	 .phase = KEY_BIND, .unset_means = "the listener's own",
+	 .help = "The same with an address, in the syntax of ListenStream=: BindAddress=127.0.0.1:8000, "
+		 "BindAddress=/run/site.sock 127.0.0.1:8000. Kinds may differ: a program that knows TCP alone "
+		 "can be reached by a unix socket, whose clients have no address that it could ask for."},
 	{CONTAINER("NonBlocking", type_bool, non_blocking), .argument = "BOOLEAN", .fallback = "no",
 	 .help = "Whether the listeners are handed over non-blocking. Programs that wait in accept(2) need no, "
 		 "those that expect an event loop's sockets need yes."},

@@ -38,7 +38,15 @@ struct origin {
 struct listener_spec {
 	struct address address;
 	const char *fd_name; /* FileDescriptorName=, default: the site's name, '_' for ':' */
+	const struct address
+		*bind; /* BindAddress=, BindPort= (then of family AF_UNSPEC); NULL: its own address */
 };
+
+/* What the program binds to when it means this listener. */
+static inline const struct address *listener_bind(const struct listener_spec *listener)
+{
+	return listener->bind ? listener->bind : &listener->address;
+}
 
 /* BindPaths=, BindReadOnlyPaths=, TemporaryFileSystem= in the order they were written. */
 enum mount_kind { MOUNT_BIND, MOUNT_BIND_READ_ONLY, MOUNT_TMPFS };
@@ -104,7 +112,20 @@ struct resource_spec {
 /* RestrictAddressFamilies=: whether its first assignment named what is allowed or what is refused. */
 enum families_mode { FAMILIES_DEFAULT, FAMILIES_ALLOW, FAMILIES_REFUSE };
 
-enum handover { HANDOVER_LISTEN_FDS, HANDOVER_STDIN };
+enum handover { HANDOVER_AUTO, HANDOVER_LISTEN_FDS, HANDOVER_BIND, HANDOVER_STDIN };
+
+/* Whether the program has its listeners from descriptor 3 on, with LISTEN_FDS= and its kin. */
+static inline bool handover_offers(enum handover handover)
+{
+	return handover == HANDOVER_AUTO || handover == HANDOVER_LISTEN_FDS;
+}
+
+/* Whether the program's own bind(2) gets it a listener. */
+static inline bool handover_intercepts(enum handover handover)
+{
+	return handover == HANDOVER_AUTO || handover == HANDOVER_BIND;
+}
+
 enum service_type { TYPE_SIMPLE, TYPE_NOTIFY };
 enum notify_access { NOTIFY_NONE, NOTIFY_MAIN, NOTIFY_ALL };
 enum keep { KEEP_NONE, KEEP_WARM, KEEP_AWAKE }; /* Keep=no|warm|awake */
@@ -155,7 +176,7 @@ struct site_spec {
 	uint64_t ambient_capabilities;
 	const char *system_calls; /* SystemCallFilter= as syscall-filter.h describes it; NULL: @container */
 	uint64_t families;        /* RestrictAddressFamilies=: bit n is family n, as families_mode says */
-	enum handover handover;
+	enum handover handover;   /* default HANDOVER_AUTO */
 	enum service_type type;
 	enum notify_access notify_access;
 	int kill_signal;                                    /* default SIGTERM */

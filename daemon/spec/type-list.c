@@ -98,8 +98,14 @@ static void copy_listeners(const struct key *key, void *target, struct pack *pac
 	copy = pack_array(pack, spec->listeners, spec->n_listeners * sizeof *copy);
 	/* One name for all: see parse_fd_name(). */
 	fd_name = pack_string(pack, spec->listeners[0].fd_name);
-	for (unsigned i = 0; copy && i < spec->n_listeners; i++)
-		copy[i].fd_name = fd_name;
+	for (unsigned i = 0; i < spec->n_listeners; i++) {
+		const struct address *bind = pack_array(pack, spec->listeners[i].bind, sizeof *bind);
+
+		if (copy) {
+			copy[i].fd_name = fd_name;
+			copy[i].bind = bind;
+		}
+	}
 	spec->listeners = copy;
 }
 

@@ -47,6 +47,7 @@ extern const struct type type_device;   /* struct device_spec */
 /* Lists and values of several fields of struct site_spec, in type-list.c and type-command.c. */
 extern const struct type type_listener;    /* key->parameter is the socket type */
 extern const struct type type_fd_name;     /* into every listener */
+extern const struct type type_bind;        /* into one; key->parameter is AF_UNSPEC where a port is all */
 extern const struct type type_mount;       /* key->parameter is the enum mount_kind */
 extern const struct type type_command;     /* exec_start and exec_origin */
 extern const struct type type_environment; /* NULL-terminated strings "NAME=value" */

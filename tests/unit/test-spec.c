@@ -144,7 +144,7 @@ static void test_defaults(void **state)
 	assert_int_equal(spec->bind_ipv6_only, -1);
 	assert_int_equal(spec->defer_accept_us, 0);
 	assert_int_equal(spec->capabilities, 0);
-	assert_int_equal(spec->handover, HANDOVER_LISTEN_FDS);
+	assert_int_equal(spec->handover, HANDOVER_AUTO);
 	assert_int_equal(spec->type, TYPE_SIMPLE);
 	assert_int_equal(spec->notify_access, NOTIFY_NONE);
 	assert_int_equal(spec->kill_signal, SIGTERM);
@@ -258,7 +258,9 @@ static void test_all_keys(void **state)
 		"Environment=\"A=1 2\" 'B=x \"y z\"' C=\\n\\t%%\nEnvironmentFile=-/e f\nEnvironmentFile=/g\n"
 		"PrivateNetwork=no\nLimitNOFILE=1:2\nLimitCORE=infinity\nLimitNICE=+5\nLimitCPU="
 		"1min\nLimitRTTIME=1s\n"
-		"CapabilityBoundingSet=~CAP_SYS_ADMIN\nAmbientCapabilities=CAP_KILL\nHandover=listen-fds\n"
+		"CapabilityBoundingSet=~CAP_SYS_ADMIN\nAmbientCapabilities=CAP_KILL\nHandover=bind\n"
+		"BindPort=127.0.0.1:53 5353\nBindPort=80 '8080'\nBindAddress='@a b' \"/run/%i b\"\n"
+		"BindAddress=/run/a%%b:c.sock [::1]:81\n"
 		"NotifyAccess=all\nKillSignal=RTMIN+3\nDrainSec=5\nTimeoutStartSec=infinity\nTimeoutStopSec=0."
 		"5\n"
 		"StandardOutput=append:/var/log//x%%\nStandardError=null\nSyslogIdentifier=id\nUMask=0077\n"
@@ -288,6 +290,13 @@ static void test_all_keys(void **state)
 	assert_int_equal(spec->n_listeners, 4);
 	assert_int_equal(spec->listeners[2].address.type, SOCK_SEQPACKET);
 	assert_string_equal(address_path(&spec->listeners[3].address), "/run/a%b:c.sock");
+	static const char *const binds[] = {"5353", "8080", "/run/a b", "[::1]:81"};
+	for (size_t i = 0; i < 4; i++) {
+		char text[ADDRESS_TEXT_BYTES];
+
+		assert_string_equal(address_format(listener_bind(&spec->listeners[i]), text), binds[i]);
+		assert_int_equal(spec->listeners[i].bind->type, spec->listeners[i].address.type);
+	}
 	static const char *const argv[] = {"x", "a b", "$HOME", "1 2x", "x", "y z", "%", "", "z", "A\n\xff;"};
 	for (size_t i = 0; i < 10; i++)
 		assert_string_equal(spec->exec_start[i], argv[i]);
