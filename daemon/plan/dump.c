@@ -88,6 +88,8 @@ static void dump_syscalls(const struct site_spec *spec, FILE *out)
 		"MemoryDenyWriteExecute", "RestrictRealtime",        "RestrictSUIDSGID"};
 
 	fprintf(out, "syscalls: %s\n", spec->system_calls ? spec->system_calls : "default");
+	if (handover_intercepts(spec->handover))
+		fputs("intercepted: bind listen\n", out);
 	for (size_t i = 0; i < site_keys.n_keys; i++)
 		for (size_t k = 0; k < sizeof others / sizeof *others; k++)
 			if (str_equal(site_keys.keys[i].name, others[k]))
@@ -107,10 +109,38 @@ static void dump_resources(const struct resource_list *list, FILE *out)
 			  missing, out);
 }
 
+/* The descriptors that the program starts with, and the binds that get it a listener. */
+static void dump_handover(const struct site_spec *spec, FILE *out)
+{
+	static const char *const names[] = {
+		[HANDOVER_AUTO] = "auto",
+		[HANDOVER_LISTEN_FDS] = "listen-fds",
+		[HANDOVER_BIND] = "bind",
+		[HANDOVER_STDIN] = "stdin",
+	};
+	static const char *const types[] = {
+		[SOCK_STREAM] = "stream",
+		[SOCK_DGRAM] = "datagram",
+		[SOCK_SEQPACKET] = "sequential-packet",
+	};
+	char bind[ADDRESS_TEXT_BYTES], address[ADDRESS_TEXT_BYTES];
+
+	fprintf(out, "handover: %s\n", names[spec->handover]);
+	for (unsigned i = 0; spec->handover != HANDOVER_BIND && i < spec->n_listeners; i++)
+		fprintf(out, "descriptor: %u <- %s\n", spec->handover == HANDOVER_STDIN ? i : i + 3,
+			address_format(&spec->listeners[i].address, address));
+	for (unsigned i = 0; handover_intercepts(spec->handover) && i < spec->n_listeners; i++) {
+		const struct address *wanted = listener_bind(&spec->listeners[i]);
+
+		fprintf(out, "bind: %s %s%s <- %s\n", types[wanted->type],
+			address_family(wanted) == AF_UNSPEC ? "port " : "", address_format(wanted, bind),
+			address_format(&spec->listeners[i].address, address));
+	}
+}
+
 void plan_dump(const struct launch_plan *plan, FILE *out)
 {
 	const struct site_spec *spec = plan->spec;
-	char address[ADDRESS_TEXT_BYTES];
 
 	fprintf(out, "cgroup: %s\n", plan->cgroup);
 	dump_resources(plan->resources->data, out);
@@ -121,9 +151,7 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 	dump_mounts(plan->shared_mounts->data, "shared", out);
 	dump_mounts(plan->system_mounts->data, "system", out);
 	dump_mounts(plan->unit_mounts->data, "unit", out);
-	for (unsigned i = 0; i < spec->n_listeners; i++)
-		fprintf(out, "descriptor: %u <- %s\n", spec->handover == HANDOVER_STDIN ? i : i + 3,
-			address_format(&spec->listeners[i].address, address));
+	dump_handover(spec, out);
 	dump_limits(plan, out);
 	if (plan->write_oom_score_adj)
 		fprintf(out, "oom-score-adjust: %d\n", spec->oom_score_adjust);

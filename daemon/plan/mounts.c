@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "devices.h"
+#include "folders.h"
 #include "str.h"
 
 /* A list under construction: operations and texts grow apart and are joined at the end. */
@@ -278,14 +279,29 @@ static bool needs_own_devices(const struct site_spec *spec)
 	return mounts_below(spec, "/dev");
 }
 
-static void add_unit(struct builder *b, const struct site_spec *spec, const struct host *host)
+/* A folder of the program's own for each unix socket that it binds, in place of the host's. */
+static void add_folder(struct builder *b, const char *path, uid_t uid, gid_t gid)
 {
+	char options[96];
+
+	snprintf(options, sizeof options, "mode=0755,uid=%u,gid=%u,size=10%%", uid, gid);
+	add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM}, "tmpfs", path, options);
+}
+
+static void add_unit(struct builder *b, const struct site_spec *spec, const struct host *host, uid_t uid,
+		     gid_t gid)
+{
+	struct socket_folder folders[SPEC_LISTENERS_MAX];
+	unsigned n_folders = folders_find(spec, host, folders);
 	char path[4096];
 
 	for (unsigned i = 0; i < spec->n_mounts; i++) {
 		const struct mount_spec *m = &spec->mounts[i];
 		struct mount_op op = {.kind = m->kind == MOUNT_TMPFS ? MOUNT_OP_FILESYSTEM : MOUNT_OP_BIND};
 
+		for (unsigned k = 0; k < n_folders; k++)
+			if (folders[k].before == i)
+				add_folder(b, folders[k].path, uid, gid);
 		op.flags |= m->optional ? MOUNT_OP_OPTIONAL : 0;
 		op.flags |= m->recursive ? MOUNT_OP_RECURSIVE : 0;
 		op.flags |= m->kind == MOUNT_BIND_READ_ONLY ? MOUNT_OP_RDONLY : 0;
@@ -294,6 +310,9 @@ static void add_unit(struct builder *b, const struct site_spec *spec, const stru
 		else
 			add(b, op, m->source, m->target, NULL);
 	}
+	for (unsigned k = 0; k < n_folders; k++)
+		if (folders[k].before == spec->n_mounts)
+			add_folder(b, folders[k].path, uid, gid);
 	if (spec->notify_access != NOTIFY_NONE) {
 		snprintf(path, sizeof path, "%s/notify", host->run_dir);
 		add(b, (struct mount_op){.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_RDONLY}, path,
@@ -359,12 +378,12 @@ int mounts_compile_system(const struct site_spec *spec, const struct host *host,
 	return finish(&b, ret, ret_bytes);
 }
 
-int mounts_compile_unit(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
-			size_t *ret_bytes)
+int mounts_compile_unit(const struct site_spec *spec, const struct host *host, uid_t uid, gid_t gid,
+			struct mount_list **ret, size_t *ret_bytes)
 {
 	struct builder b = {0};
 
-	add_unit(&b, spec, host);
+	add_unit(&b, spec, host, uid, gid);
 	return finish(&b, ret, ret_bytes);
 }
 

@@ -64,12 +64,13 @@ static inline const char *mount_text(const struct mount_list *list, uint32_t off
  * system: the container's own root, into which the shared parts are moved, /tmp, /dev/shm, /dev/pts: made ahead
  * of a start. Then, in the child, /proc, which belongs to its pid namespace.
  *
- * unit: what the unit binds. The sources of its binds are opened by the launcher, on the host. */
+ * unit: what the unit binds, and the folders in which its program, which is of this user and group, makes its
+ * unix sockets. The sources of binds are opened by the launcher, on the host. */
 int mounts_compile_shared(const struct host *host, struct mount_list **ret, size_t *ret_bytes);
 int mounts_compile_system(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
 			  size_t *ret_bytes);
-int mounts_compile_unit(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
-			size_t *ret_bytes);
+int mounts_compile_unit(const struct site_spec *spec, const struct host *host, uid_t uid, gid_t gid,
+			struct mount_list **ret, size_t *ret_bytes);
 
 const char *mount_op_name(enum mount_op_kind kind);
 

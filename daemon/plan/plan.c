@@ -240,7 +240,7 @@ static int plan_mounts(struct planner *planner, struct launch_plan *plan)
 	plan->system_mounts = intern(planner, list, bytes);
 	if (!plan->system_mounts)
 		return -ENOMEM;
-	r = mounts_compile_unit(plan->spec, planner->host, &list, &bytes);
+	r = mounts_compile_unit(plan->spec, planner->host, plan->uid, plan->gid, &list, &bytes);
 	if (r < 0)
 		return r;
 	plan->unit_mounts = intern(planner, list, bytes);
@@ -258,6 +258,7 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 	arena_init(&plan->arena);
 	plan->refs = 1;
 	plan->spec = spec;
+	plan->intercepts = handover_intercepts(spec->handover);
 	r = plan_identity(planner, plan, &account, diag);
 	if (r == 0) {
 		r = plan_limits(planner, plan);

@@ -17,7 +17,13 @@ struct inputs {
 	char filter[]; /* as in the spec, without its end */
 };
 
-enum { LOCK_PERSONALITY = 1, DENY_WRITE_EXECUTE = 2, RESTRICT_REALTIME = 4, RESTRICT_SET_ID = 8 };
+enum {
+	LOCK_PERSONALITY = 1,
+	DENY_WRITE_EXECUTE = 2,
+	RESTRICT_REALTIME = 4,
+	RESTRICT_SET_ID = 8,
+	INTERCEPT = 16
+};
 
 /* Calls on their way into the rules. */
 struct edit {
@@ -73,6 +79,19 @@ static void set_base(struct edit *edit, bool allow_list, uint32_t refused, uint3
 	set_name(edit, allow_list ? SYSCALL_GROUP_DEFAULT : SYSCALL_GROUP_CONTAINER, false);
 }
 
+/* The calls with which a program takes a listener, where it may make them. */
+static void intercept(struct filter_rules *rules)
+{
+	static const char *const calls[] = {"bind", "listen"};
+
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		uint32_t *action = &rules->action[syscall_number(calls[i])];
+
+		if (*action == SECCOMP_RET_ALLOW)
+			*action = SECCOMP_RET_USER_NOTIF;
+	}
+}
+
 void syscalls_decide(const struct site_spec *spec, struct syscalls *ret)
 {
 	const char *filter = spec->system_calls ? spec->system_calls : "~";
@@ -91,6 +110,8 @@ void syscalls_decide(const struct site_spec *spec, struct syscalls *ret)
 		if (*word.name)
 			set_name(&edit, word.name, true);
 	}
+	if (handover_intercepts(spec->handover))
+		intercept(&ret->rules);
 	restrictions_apply(&ret->restrictions, spec, &ret->rules);
 }
 
@@ -108,7 +129,8 @@ static struct inputs *make_inputs(const struct site_spec *spec, size_t *ret_byte
 	inputs->flags = (uint8_t)(spec->lock_personality * LOCK_PERSONALITY |
 				  spec->memory_deny_write_execute * DENY_WRITE_EXECUTE |
 				  spec->restrict_realtime * RESTRICT_REALTIME |
-				  spec->restrict_suid_sgid * RESTRICT_SET_ID);
+				  spec->restrict_suid_sgid * RESTRICT_SET_ID |
+				  handover_intercepts(spec->handover) * INTERCEPT);
 	if (length > 0)
 		memcpy(inputs->filter, spec->system_calls, length);
 	*ret_bytes = sizeof *inputs + length;

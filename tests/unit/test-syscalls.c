@@ -93,7 +93,8 @@ static bool in_list(const char *list, const char *name)
 	return false;
 }
 
-/* The spec of a unit whose [Container] holds these lines. */
+/* The spec of a unit whose [Container] holds these lines. Its binds are its own: test-syscalls-intercepted.c.
+ */
 static struct site_spec *make_spec(const char *lines)
 {
 	static const struct lookup lookup = {{"/nonexistent", "/nonexistent", "/nonexistent"}};
@@ -104,7 +105,7 @@ static struct site_spec *make_spec(const char *lines)
 	struct diag diag;
 	char text[4096];
 
-	snprintf(text, sizeof text, "[Container]\n%s\n", lines);
+	snprintf(text, sizeof text, "[Container]\nHandover=listen-fds\n%s\n", lines);
 	assert_int_equal(unit_parse("a.site", text, strlen(text), &unit, &diag), 0);
 	input.units = &unit;
 	if (key_resolve(&site_keys, unit, &diag) < 0 || build_spec(&input, &spec, &diag) < 0)
