@@ -5,6 +5,7 @@ The program is tests/helpers/binder.c, which does what its arguments say, and an
 import json
 import os
 import pathlib
+import pwd
 import socket
 import stat
 
@@ -349,6 +350,24 @@ def test_path(torpor, bind):
     after = pathlib.Path(path).stat()
     assert (before.st_ino, before.st_mode) == (after.st_ino, after.st_mode)
     assert stat.S_ISSOCK(after.st_mode)
+
+
+@pytest.mark.parametrize("handover,there", [("auto", True), ("bind", True), ("listen-fds", False)])
+def test_folder_of_a_path(torpor, handover, there):
+    """The program can make its socket, and what it puts beside it; it owns the folder, which is its own alone."""
+    path = torpor.run / "made" / "a.sock"
+    address = torpor.address()
+    torpor.add_site("a", address, str(path), container={"Handover": handover, "User": "daemon", "Group": "nogroup"},
+                    **({} if handover != "bind" else {"exec_start": f"/helpers/probe-server --listen={address}"}))
+    torpor.start()
+    folder = http_get(address, f"/stat?path={path.parent}")
+    assert (folder.status == 200) == there
+    if there:
+        assert folder.fields["mode"] == "40755"
+        assert int(folder.fields["uid"]) == pwd.getpwnam("daemon").pw_uid
+        assert http_get(address, f"/list?path={path.parent}").text == ""
+        assert http_get(address, f"/write?path={path}.lock").text == "ok\n"
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.sock"]
 
 
 # What is not meant.
