@@ -15,6 +15,8 @@
 #include "clock.h"
 #include "control.h"
 #include "delegation.h"
+#include "handover.h"
+#include "interceptor.h"
 #include "loader.h"
 #include "log.h"
 #include "notify.h"
@@ -187,8 +189,12 @@ static int init_loop(struct daemon *daemon)
 
 static int start_threads(struct daemon *daemon)
 {
-	int r = launcher_create(daemon->admission.limit, daemon->delegation.path, &daemon->launcher);
+	int r = handover_start(daemon);
 
+	if (r < 0)
+		return r;
+	r = launcher_create(daemon->admission.limit, daemon->delegation.path,
+			    interceptor_channel_fd(daemon->interceptor), &daemon->launcher);
 	if (r == 0)
 		r = uv_poll_init(&daemon->loop, &daemon->launched, launcher_event_fd(daemon->launcher));
 	if (r == 0) {
@@ -338,7 +344,9 @@ static void tear_down(struct daemon *daemon)
 
 	if (daemon->launched.data)
 		uv_close((uv_handle_t *)&daemon->launched, NULL);
+	handover_close(daemon);
 	launcher_destroy(daemon->launcher);
+	handover_destroy(daemon);
 	reaper_destroy(daemon->reaper);
 	daemon->launcher = NULL;
 	control_destroy(daemon->control);

@@ -36,9 +36,11 @@ struct daemon {
 	struct run *runs;        /* list: sites that are not cold */
 	uint64_t next_id;
 	struct admission admission;
+	struct interceptor *interceptor;
 	struct launcher *launcher;
 	struct reaper *reaper;
 	uv_poll_t launched; /* the launcher has done something */
+	uv_poll_t reported; /* the interceptor has */
 	uv_async_t verdict; /* the reaper has found something */
 	uv_signal_t terminate, interrupt, hangup;
 	uv_timer_t starved, retry;

@@ -13,6 +13,7 @@
 #include "control.h"
 #include "daemon.h"
 #include "failure.h"
+#include "handover.h"
 #include "loader.h"
 #include "log.h"
 #include "rest.h"
@@ -87,6 +88,8 @@ static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 	switch (timer) {
 	case TIMER_START:
 		return site->run->queued ? SPEC_INFINITY : spec->timeout_start_us;
+	case TIMER_ACCEPT:
+		return site->run->judged ? SPEC_INFINITY : site->run->plan->spec->timeout_start_us;
 	case TIMER_FREEZE:
 		return FREEZE_TIMEOUT_US;
 	case TIMER_FROZEN:
@@ -207,7 +210,8 @@ void site_launch(struct site *site)
 		run->listener_fds[i] = site->listeners[i]->fd;
 		set_nonblocking(site->listeners[i]->fd, spec->non_blocking);
 	}
-	run->job = (struct launch_job){.plan = plan_ref(run->plan), .listener_fds = run->listener_fds};
+	run->job = (struct launch_job){
+		.id = ++site->daemon->next_id, .plan = plan_ref(run->plan), .listener_fds = run->listener_fds};
 	run->job_in_flight = true;
 	set_timer(site);
 	launcher_submit(site->daemon->launcher, &run->job);
@@ -490,6 +494,12 @@ static void end_run(struct site *site, enum site_state state, const char *by)
 		site_dispatch(site, EVENT_WAKE, "wanted");
 }
 
+static void judge(struct site *site)
+{
+	site->run->judged = true;
+	handover_judge(site);
+}
+
 bool site_dispatch(struct site *site, enum site_event event, const char *by)
 {
 	enum site_state from = site->state, to = site_next(from, event);
@@ -504,6 +514,8 @@ bool site_dispatch(struct site *site, enum site_event event, const char *by)
 	if (to == from) {
 		if (to == STATE_STOPPING)
 			go_on_stopping(site, event);
+		else if (event == EVENT_TIMEOUT)
+			judge(site);
 		return true;
 	}
 	switch (to) {

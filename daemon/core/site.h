@@ -45,6 +45,8 @@ struct run {
 	uint64_t ready_ns;       /* when it became awake first */
 	int *listener_fds;       /* owned: for the job */
 	char *status_text;       /* STATUS= of sd_notify; owned */
+	uint64_t taken;          /* bit i: the program has bound listener i itself */
+	bool judged;             /* TimeoutStartSec= has passed since it became awake first */
 };
 
 struct site {

@@ -27,6 +27,7 @@ static const unsigned char next_state[SITE_STATES][SITE_EVENTS] = {
 			[EVENT_EXITED] = STATE_COLD,
 			[EVENT_FREEZE] = STATE_FREEZING,
 			[EVENT_STOP] = STATE_STOPPING,
+			[EVENT_TIMEOUT] = STATE_AWAKE,
 		},
 	[STATE_FREEZING] =
 		{
@@ -71,7 +72,7 @@ static const struct site_rule rules[SITE_STATES] = {
 	[STATE_ILLEGAL] = {.name = "illegal"},
 	[STATE_COLD] = {.name = "cold", .watched = true, .settled = true},
 	[STATE_STARTING] = {.name = "starting", .container = true, .timer = TIMER_START},
-	[STATE_AWAKE] = {.name = "awake", .container = true, .settled = true},
+	[STATE_AWAKE] = {.name = "awake", .container = true, .settled = true, .timer = TIMER_ACCEPT},
 	[STATE_FREEZING] = {.name = "freezing", .watched = true, .container = true, .timer = TIMER_FREEZE},
 	[STATE_FROZEN] =
 		{.name = "frozen", .watched = true, .container = true, .settled = true, .timer = TIMER_FROZEN},

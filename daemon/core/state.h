@@ -35,6 +35,7 @@ enum site_event {
 enum site_timer {
 	TIMER_NONE,
 	TIMER_START,   /* TimeoutStartSec= */
+	TIMER_ACCEPT,  /* TimeoutStartSec= again, after which nothing accepted is worth saying */
 	TIMER_FREEZE,  /* a freeze that does not finish is undone */
 	TIMER_FROZEN,  /* until StopAfterSec= is over */
 	TIMER_STOP,    /* TimeoutStopSec= */

@@ -10,6 +10,8 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <signal.h>
 #include <stddef.h>
 
@@ -122,7 +124,7 @@ static int step_descriptors(struct child_context *c)
 	for (unsigned i = 0; r >= 0 && i < n; i++)
 		r = RAWCALL(SYS_dup3, c->listener_fds[i], 3 + i, 0);
 	if (r >= 0)
-		r = RAWCALL(SYS_close_range, 3 + n, ~0U, 0);
+		r = RAWCALL(SYS_close_range, 3 + n, ~0U, c->plan->intercepts ? CLOSE_RANGE_CLOEXEC : 0);
 	return r < 0 ? (int)r : 0;
 }
 
@@ -197,7 +199,46 @@ static int step_syscalls(struct child_context *c)
 		.filter = blob->data,
 	};
 
-	return (int)RAWCALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+	unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	long r;
+
+	if (!c->plan->intercepts)
+		return (int)RAWCALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+	/* Before Linux 5.19 a signal may break a call off that is being answered; the program makes it again.
+	 */
+	r = RAWCALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+	if (r == -EINVAL)
+		r = RAWCALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	c->notify_fd = (int)r;
+	return r < 0 ? (int)r : 0;
+}
+
+/* Tells the interceptor what to do when this program calls bind(2); it has to be sent by who has the filter. */
+static int step_handover(struct child_context *c)
+{
+	unsigned n = c->hello.n_listeners;
+	struct iovec parts[1 + SPEC_LISTENERS_MAX];
+	struct {
+		struct cmsghdr header;
+		int fds[1 + SPEC_LISTENERS_MAX];
+	} control = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1 + n, .msg_control = &control};
+	long r;
+
+	if (!c->plan->intercepts)
+		return 0;
+	parts[0] = (struct iovec){&c->hello, sizeof c->hello};
+	control.fds[0] = c->notify_fd;
+	for (unsigned i = 0; i < n; i++) {
+		const struct address *bind = listener_bind(&c->plan->spec->listeners[i]);
+
+		parts[1 + i] = (struct iovec){(void *)(uintptr_t)bind, sizeof *bind};
+		control.fds[1 + i] = c->listener_fds[i];
+	}
+	control.header.cmsg_len = CMSG_LEN((1 + n) * sizeof(int));
+	message.msg_controllen = control.header.cmsg_len;
+	r = RAWCALL(SYS_sendmsg, c->channel_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return r < 0 ? (int)r : 0;
 }
 
 /* Handlers are gone already (CLONE_CLEAR_SIGHAND); SIGPIPE, which the daemon ignores, and the blocked mask of
@@ -270,6 +311,7 @@ static const struct {
 	{STEP_SIGNALS, step_signals},
 	{STEP_NO_NEW_PRIVILEGES, step_no_new_privileges},
 	{STEP_SYSCALLS, step_syscalls},
+	{STEP_HANDOVER, step_handover},
 	{STEP_EXEC, step_exec},
 };
 

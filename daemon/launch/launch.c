@@ -31,19 +31,37 @@
 
 #define CHILD_STACK_BYTES (64 * 1024)
 
-int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, unsigned max_spare)
+/* Moves a descriptor above the range that the program will see; the lower one is closed. */
+static int move_high(int fd)
 {
-	*shared = (struct launch_shared){
-		.self_fd = -EBADF, .event_fd = -EBADF, .cgroup_fd = -EBADF, .null_fd = -EBADF};
+	int high = fd < 0 ? -errno : fcntl(fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+
+	if (fd >= 0) {
+		high = high < 0 ? -errno : high;
+		fd_close(fd);
+	}
+	return high;
+}
+
+int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, int channel_fd,
+		       unsigned max_spare)
+{
+	*shared = (struct launch_shared){.self_fd = -EBADF,
+					 .event_fd = -EBADF,
+					 .cgroup_fd = -EBADF,
+					 .null_fd = -EBADF,
+					 .channel_fd = -EBADF};
 	sandbox_pool_init(&shared->pool, max_spare);
 	/* Copies 0 to 2 only: the rest is what is being left out. */
 	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		return -errno;
 	shared->self_fd = pidfd_open(getpid(), 0);
 	shared->event_fd = shared->self_fd < 0 ? -1 : pidfd_getfd(shared->self_fd, event_fd, 0);
+	shared->channel_fd = shared->self_fd < 0 ? -1 : move_high(pidfd_getfd(shared->self_fd, channel_fd, 0));
 	shared->cgroup_fd = open(cgroup_path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	shared->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (shared->self_fd < 0 || shared->event_fd < 0 || shared->cgroup_fd < 0 || shared->null_fd < 0)
+	if (shared->self_fd < 0 || shared->event_fd < 0 || shared->channel_fd < 0 || shared->cgroup_fd < 0 ||
+	    shared->null_fd < 0)
 		return -errno;
 	return sandbox_pool_open(&shared->pool);
 }
@@ -52,6 +70,7 @@ void launch_shared_finish(struct launch_shared *shared)
 {
 	fd_close(shared->self_fd);
 	fd_close(shared->event_fd);
+	fd_close(shared->channel_fd);
 	fd_close(shared->cgroup_fd);
 	fd_close(shared->null_fd);
 	sandbox_pool_finish(&shared->pool);
@@ -86,18 +105,6 @@ static int fail(struct launch_job *job, enum launch_step step, int error, const 
 	job->error = -error;
 	strncpy(job->detail, detail ? detail : "", sizeof job->detail - 1);
 	return error;
-}
-
-/* Moves a descriptor above the range that the program will see; the lower one is closed. */
-static int move_high(int fd)
-{
-	int high = fd < 0 ? -errno : fcntl(fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
-
-	if (fd >= 0) {
-		high = high < 0 ? -errno : high;
-		fd_close(fd);
-	}
-	return high;
 }
 
 static int open_file(const struct output_spec *output)
@@ -303,6 +310,8 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 	struct child_context context = {.plan = job->plan,
 					.envp = (char *const *)job->plan->envp,
 					.listener_fds = listener_fds,
+					.hello = {.id = job->id, .n_listeners = job->plan->spec->n_listeners},
+					.channel_fd = thread->shared->channel_fd,
 					.stdin_fd = -EBADF,
 					.stdout_fd = -EBADF,
 					.stderr_fd = -EBADF};

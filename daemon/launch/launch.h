@@ -12,10 +12,11 @@
 /* What all launcher threads have in common. Descriptors are of their own table, not of the daemon's: a child
  * gets a copy of a few, instead of one of a descriptor for each site. */
 struct launch_shared {
-	int self_fd;   /* pidfd of the daemon, to fetch descriptors from its table */
-	int event_fd;  /* the launcher's, to say that a job is done */
-	int cgroup_fd; /* torpor's cgroup */
-	int null_fd;   /* /dev/null, open for both ways */
+	int self_fd;    /* pidfd of the daemon, to fetch descriptors from its table */
+	int event_fd;   /* the launcher's, to say that a job is done */
+	int cgroup_fd;  /* torpor's cgroup */
+	int null_fd;    /* /dev/null, open for both ways */
+	int channel_fd; /* the interceptor's: see interceptor.h */
 	struct sandbox_pool pool;
 };
 
@@ -29,9 +30,10 @@ struct launch_thread {
 #define LAUNCH_THREAD_NONE ((struct launch_thread){.stack = MAP_FAILED})
 
 /* Gives the calling thread a descriptor table of its own, which the threads that it creates share, and opens
- * what they need. event_fd is of the process, max_spare at most SANDBOX_POOL_MAX. -errno; to be finished all
- * the same. */
-int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, unsigned max_spare);
+ * what they need. event_fd and channel_fd are of the process, max_spare at most SANDBOX_POOL_MAX. -errno; to be
+ * finished all the same. */
+int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, int channel_fd,
+		       unsigned max_spare);
 
 /* Called by one of the threads, the last. */
 void launch_shared_finish(struct launch_shared *shared);

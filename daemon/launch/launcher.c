@@ -14,27 +14,7 @@
 #include "fd.h"
 #include "launch.h"
 #include "log.h"
-
-/* ThreadSanitizer keeps one table of descriptors for all threads, and takes equal numbers of two tables for
- * one: what a launcher thread does with its own is not for it to see. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define OWN_DESCRIPTORS 1
-#endif
-#endif
-#ifdef OWN_DESCRIPTORS
-void AnnotateIgnoreReadsBegin(const char *file, int line);
-void AnnotateIgnoreReadsEnd(const char *file, int line);
-void AnnotateIgnoreWritesBegin(const char *file, int line);
-void AnnotateIgnoreWritesEnd(const char *file, int line);
-#define BEGIN_OWN_DESCRIPTORS()                                                                                \
-	(AnnotateIgnoreReadsBegin(__FILE__, __LINE__), AnnotateIgnoreWritesBegin(__FILE__, __LINE__))
-#define END_OWN_DESCRIPTORS()                                                                                  \
-	(AnnotateIgnoreWritesEnd(__FILE__, __LINE__), AnnotateIgnoreReadsEnd(__FILE__, __LINE__))
-#else
-#define BEGIN_OWN_DESCRIPTORS() ((void)0)
-#define END_OWN_DESCRIPTORS()   ((void)0)
-#endif
+#include "own-descriptors.h"
 
 #define SPARES_A_THREAD   4                  /* sandboxes made ahead */
 #define QUIET_NS          UINT64_C(2000000)  /* without a start, before the next one is prepared */
@@ -51,7 +31,7 @@ struct worker {
 
 struct launcher {
 	char *cgroup_path; /* owned */
-	int event_fd;
+	int event_fd, channel_fd;
 	unsigned n_threads;
 	struct launch_shared shared; /* its descriptors are the threads' */
 
@@ -196,7 +176,7 @@ static int init_shared(struct launcher *launcher)
 {
 	unsigned spares = launcher->n_threads * SPARES_A_THREAD;
 	int r = launch_shared_init(&launcher->shared, launcher->cgroup_path, launcher->event_fd,
-				   spares < SANDBOX_POOL_MAX ? spares : SANDBOX_POOL_MAX);
+				   launcher->channel_fd, spares < SANDBOX_POOL_MAX ? spares : SANDBOX_POOL_MAX);
 
 	return r < 0 ? r : create_others(launcher);
 }
@@ -255,7 +235,7 @@ static int start_threads(struct launcher *launcher)
 	return r;
 }
 
-int launcher_create(unsigned n_threads, const char *cgroup_path, struct launcher **ret)
+int launcher_create(unsigned n_threads, const char *cgroup_path, int channel_fd, struct launcher **ret)
 {
 	struct launcher *launcher = calloc(1, sizeof *launcher + n_threads * sizeof launcher->workers[0]);
 	int r;
@@ -264,6 +244,7 @@ int launcher_create(unsigned n_threads, const char *cgroup_path, struct launcher
 		return -ENOMEM;
 	launcher->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	launcher->n_threads = n_threads;
+	launcher->channel_fd = channel_fd;
 	launcher->max_preparing = (n_threads + 1) / 2;
 	launcher->waiting.last = &launcher->waiting.first;
 	launcher->done.last = &launcher->done.first;

@@ -17,6 +17,7 @@
 struct launch_job {
 	struct launch_job *next; /* the launcher's */
 
+	uint64_t id;              /* of the run, for the interceptor */
 	struct launch_plan *plan; /* one reference is the job's: the submitter gives it up afterwards */
 	const int *listener_fds;  /* [plan->spec->n_listeners], of the process */
 
@@ -30,9 +31,9 @@ struct launch_job {
 
 struct launcher;
 
-/* Starts n_threads. cgroup_path is torpor's own cgroup directory, below which sites get theirs. 0 and *ret, or
- * -errno. */
-int launcher_create(unsigned n_threads, const char *cgroup_path, struct launcher **ret);
+/* Starts n_threads. cgroup_path is torpor's own cgroup directory, below which sites get theirs, channel_fd
+ * the interceptor's, which outlives the launcher. 0 and *ret, or -errno. */
+int launcher_create(unsigned n_threads, const char *cgroup_path, int channel_fd, struct launcher **ret);
 
 /* Readable when a job is done; the launcher's. launcher_next_done() empties it. */
 int launcher_event_fd(const struct launcher *launcher);

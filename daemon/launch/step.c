@@ -30,6 +30,7 @@ const char *launch_step_name(enum launch_step step)
 		[STEP_WORKING_DIRECTORY] = "working-directory",
 		[STEP_NO_NEW_PRIVILEGES] = "no-new-privileges",
 		[STEP_SYSCALLS] = "syscalls",
+		[STEP_HANDOVER] = "handover",
 		[STEP_SIGNALS] = "signals",
 		[STEP_EXEC] = "exec",
 	};

@@ -176,7 +176,7 @@ static enum fit fit(const struct endpoint *bind, const struct endpoint *listener
 	return FIT_NOT;
 }
 
-int binding_find(const struct site_spec *spec, int type, const void *sockaddr, size_t length)
+int binding_find(const struct address *binds, unsigned n, int type, const void *sockaddr, size_t length)
 {
 	struct endpoint bind, listener;
 	enum fit best = FIT_NOT;
@@ -184,11 +184,10 @@ int binding_find(const struct site_spec *spec, int type, const void *sockaddr, s
 
 	if (!read_endpoint(sockaddr, length, &bind))
 		return -ENOENT;
-	for (unsigned i = 0; i < spec->n_listeners && best < FIT_EXACT; i++) {
-		const struct address *address = listener_bind(&spec->listeners[i]);
+	for (unsigned i = 0; i < n && best < FIT_EXACT; i++) {
 		enum fit now;
 
-		if (address->type != type || !read_address(address, &listener))
+		if (binds[i].type != type || !read_address(&binds[i], &listener))
 			continue;
 		now = fit(&bind, &listener);
 		if (now > best) {

@@ -31,7 +31,6 @@ static const struct {
 	{SOCK_STREAM, "[fe80::1%1]:80", "[fe80::1%1]:443"},
 };
 
-static struct listener_spec listeners[N_LISTENERS];
 static struct address binds[N_LISTENERS];
 
 static void declare(void)
@@ -42,14 +41,12 @@ static void declare(void)
 		const char *bind = declared[i].bind;
 		int type = declared[i].type;
 
-		if (address_parse(declared[i].address, type, &listeners[i].address, &message) < 0)
-			abort();
 		if (!bind)
-			continue;
-		if ((bind[0] == '[' ? address_parse(bind, type, &binds[i], &message)
-				    : address_parse_port(bind, type, &binds[i], &message)) < 0)
+			bind = declared[i].address;
+		if ((bind[0] >= '0' && bind[0] <= '9' && !strchr(bind, ':')
+			     ? address_parse_port(bind, type, &binds[i], &message)
+			     : address_parse(bind, type, &binds[i], &message)) < 0)
 			abort();
-		listeners[i].bind = &binds[i];
 	}
 }
 
@@ -72,7 +69,7 @@ static void check(int found, int type, const uint8_t *sockaddr, size_t length)
 	if (found < 0 || found >= N_LISTENERS || length < sizeof family)
 		abort();
 	memcpy(&family, sockaddr, sizeof family);
-	address = listener_bind(&listeners[found]);
+	address = &binds[found];
 	if (address->type != type || (family == AF_UNIX) != (address_family(address) == AF_UNIX))
 		abort();
 	if (family == AF_UNIX) {
@@ -87,17 +84,16 @@ static void check(int found, int type, const uint8_t *sockaddr, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct site_spec spec = {.name = "a", .listeners = listeners, .n_listeners = N_LISTENERS};
 	int found;
 
-	if (address_family(&listeners[0].address) == AF_UNSPEC)
+	if (binds[0].length == 0)
 		declare();
 	if (size == 0)
 		return 0;
-	found = binding_find(&spec, data[0], data + 1, size - 1);
+	found = binding_find(binds, N_LISTENERS, data[0], data + 1, size - 1);
 	check(found, data[0], data + 1, size - 1);
 	/* It says the same again. */
-	if (binding_find(&spec, data[0], data + 1, size - 1) != found)
+	if (binding_find(binds, N_LISTENERS, data[0], data + 1, size - 1) != found)
 		abort();
 	return 0;
 }

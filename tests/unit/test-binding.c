@@ -74,6 +74,16 @@ static void make(struct fixture *fixture, const struct listener_case *cases)
 	}
 }
 
+/* What binding_find() is handed for a site. */
+static int find_bind(const struct site_spec *spec, int type, const void *sockaddr, size_t length)
+{
+	struct address binds[SPEC_LISTENERS_MAX];
+
+	for (unsigned i = 0; i < spec->n_listeners; i++)
+		binds[i] = *listener_bind(&spec->listeners[i]);
+	return binding_find(binds, spec->n_listeners, type, sockaddr, length);
+}
+
 /* In a block of exactly its length: a sanitizer sees each byte that is read past it. */
 static int find(const struct fixture *fixture, int type, const void *sockaddr, size_t length)
 {
@@ -82,7 +92,7 @@ static int find(const struct fixture *fixture, int type, const void *sockaddr, s
 
 	if (length > 0)
 		memcpy(exact, sockaddr, length);
-	found = binding_find(&fixture->spec, type, exact, length);
+	found = find_bind(&fixture->spec, type, exact, length);
 	free(exact);
 	return found;
 }
@@ -345,8 +355,8 @@ static void test_lengths(void **state)
 		memcpy(bytes, &un, sizeof un);
 		assert_int_equal(find(&fixture, SOCK_STREAM, bytes, n), local ? 2 : -ENOENT);
 	}
-	assert_int_equal(binding_find(&fixture.spec, SOCK_STREAM, bytes, SIZE_MAX), -ENOENT);
-	assert_int_equal(binding_find(&fixture.spec, SOCK_STREAM, NULL, 0), -ENOENT);
+	assert_int_equal(find_bind(&fixture.spec, SOCK_STREAM, bytes, SIZE_MAX), -ENOENT);
+	assert_int_equal(find_bind(&fixture.spec, SOCK_STREAM, NULL, 0), -ENOENT);
 }
 
 static void test_families(void **state)
@@ -360,7 +370,7 @@ static void test_families(void **state)
 	make(&fixture, listeners);
 	for (unsigned family = 0; family <= 0xffff; family++) {
 		in.sin_family = (sa_family_t)family;
-		assert_int_equal(binding_find(&fixture.spec, SOCK_STREAM, &in, sizeof in),
+		assert_int_equal(find_bind(&fixture.spec, SOCK_STREAM, &in, sizeof in),
 				 family == AF_INET ? 0 : -ENOENT);
 	}
 	/* The kernel picks one. */

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "site.h"
+
+/* What the loop knows of programs that take their listeners. */
+
+/* Starts the interceptor, and watches for what it reports. -errno. */
+int handover_start(struct daemon *daemon);
+
+/* Stops watching, then ends it. */
+void handover_close(struct daemon *daemon);
+void handover_destroy(struct daemon *daemon);
+
+/* A container has been awake for TimeoutStartSec=: says so where connections wait and none has been accepted.
+ * Nothing is closed, and nothing is stopped. */
+void handover_judge(struct site *site);

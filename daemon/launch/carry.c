@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "carry.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+#define LOOK_MAX 4096 /* descriptors of a program that are looked at */
+
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72 /* Linux 5.14 */
+#endif
+
+/* What may differ between a listener and another, and is for the program to say. The address, and what decides
+ * who else may have it, is not. */
+static const struct option {
+	int level, name;
+} options[] = {
+	{SOL_SOCKET, SO_KEEPALIVE},       {SOL_SOCKET, SO_LINGER},
+	{SOL_SOCKET, SO_OOBINLINE},       {SOL_SOCKET, SO_RCVLOWAT},
+	{SOL_SOCKET, SO_RCVTIMEO},        {SOL_SOCKET, SO_SNDTIMEO},
+	{SOL_SOCKET, SO_PASSCRED},        {SOL_SOCKET, SO_TIMESTAMP},
+	{SOL_SOCKET, SO_TIMESTAMPNS},     {SOL_SOCKET, SO_BROADCAST},
+	{IPPROTO_TCP, TCP_NODELAY},       {IPPROTO_TCP, TCP_DEFER_ACCEPT},
+	{IPPROTO_TCP, TCP_KEEPIDLE},      {IPPROTO_TCP, TCP_KEEPINTVL},
+	{IPPROTO_TCP, TCP_KEEPCNT},       {IPPROTO_TCP, TCP_USER_TIMEOUT},
+	{IPPROTO_TCP, TCP_FASTOPEN},      {IPPROTO_TCP, TCP_LINGER2},
+	{IPPROTO_TCP, TCP_NOTSENT_LOWAT}, {IPPROTO_IP, IP_TOS},
+	{IPPROTO_IP, IP_RECVTOS},         {IPPROTO_IP, IP_PKTINFO},
+	{IPPROTO_IP, IP_RECVERR},         {IPPROTO_IPV6, IPV6_TCLASS},
+	{IPPROTO_IPV6, IPV6_RECVPKTINFO}, {IPPROTO_IPV6, IPV6_RECVTCLASS},
+	{IPPROTO_IPV6, IPV6_RECVERR},
+};
+
+/* A buffer's size is told as twice what was set, and counts only where somebody set it. */
+static void carry_buffer(int from_fd, int listener_fd, int locks, int lock, int name)
+{
+	int bytes;
+	socklen_t length = sizeof bytes;
+
+	if (!(locks & lock) || getsockopt(from_fd, SOL_SOCKET, name, &bytes, &length) < 0)
+		return;
+	bytes /= 2;
+	(void)setsockopt(listener_fd, SOL_SOCKET, name, &bytes, sizeof bytes);
+}
+
+static void carry_buffers(int from_fd, int listener_fd)
+{
+	int locks = 0;
+	socklen_t length = sizeof locks;
+
+	(void)getsockopt(from_fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &length);
+	carry_buffer(from_fd, listener_fd, locks, 1, SO_SNDBUF);
+	carry_buffer(from_fd, listener_fd, locks, 2, SO_RCVBUF);
+}
+
+/* Sets an option that differs both from what it was when the program got its socket, and from the listener's.
+ */
+static void carry_option(const struct option *option, int from_fd, int fresh_fd, int listener_fd)
+{
+	unsigned char value[32] = {0}, fresh[32] = {0}, ours[32] = {0};
+	socklen_t length = sizeof value, other = sizeof fresh;
+
+	if (getsockopt(from_fd, option->level, option->name, value, &length) < 0)
+		return;
+	if (getsockopt(fresh_fd, option->level, option->name, fresh, &other) == 0 && other == length &&
+	    memcmp(value, fresh, length) == 0)
+		return;
+	other = sizeof ours;
+	if (getsockopt(listener_fd, option->level, option->name, ours, &other) == 0 && other == length &&
+	    memcmp(value, ours, length) == 0)
+		return;
+	(void)setsockopt(listener_fd, option->level, option->name, value, length);
+}
+
+void carry_options(int from_fd, int listener_fd)
+{
+	int flags = fcntl(from_fd, F_GETFL), ours = fcntl(listener_fd, F_GETFL);
+	int domain = AF_UNSPEC, type = 0, protocol = 0;
+	socklen_t length = sizeof domain;
+	autoclose int fresh_fd = -EBADF;
+
+	if (flags >= 0 && ours >= 0 && (flags & O_NONBLOCK) != (ours & O_NONBLOCK))
+		(void)fcntl(listener_fd, F_SETFL, ours ^ O_NONBLOCK);
+	(void)getsockopt(from_fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+	(void)getsockopt(from_fd, SOL_SOCKET, SO_TYPE, &type, &length);
+	(void)getsockopt(from_fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
+	fresh_fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+	if (fresh_fd < 0)
+		return;
+	carry_buffers(from_fd, listener_fd);
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		carry_option(&options[i], from_fd, fresh_fd, listener_fd);
+}
+
+static int placeholder_fd = -EBADF;
+
+int carry_reserve(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	for (int number = 3; fd >= 0 && number < CARRY_NUMBERS; number++)
+		if (number != fd && fcntl(number, F_GETFD) < 0 && dup3(fd, number, O_CLOEXEC) < 0)
+			return -errno;
+	placeholder_fd = fd;
+	return fd < 0 ? -errno : 0;
+}
+
+/* Adds the listener to one epoll. The kernel knows a registration by file and number, so it has the program's
+ * number here for a moment. */
+static void register_with(int pidfd, int epoll_number, int number, int listener_fd, struct epoll_event *event)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	autoclose int epoll_fd = pidfd_getfd(pidfd, epoll_number, 0);
+
+	if (epoll_fd < 0 || number < 3 || number >= CARRY_NUMBERS || number == placeholder_fd)
+		return;
+	pthread_mutex_lock(&mutex);
+	if (dup3(listener_fd, number, O_CLOEXEC) >= 0)
+		(void)epoll_ctl(epoll_fd, EPOLL_CTL_ADD, number, event);
+	(void)dup3(placeholder_fd, number, O_CLOEXEC);
+	pthread_mutex_unlock(&mutex);
+}
+
+/* Looks for the program's socket among those that one of its epolls waits for. */
+static void carry_epoll(pid_t tid, int pidfd, int epoll_number, int number, int listener_fd)
+{
+	char path[64], line[256];
+	autofclose FILE *file = NULL;
+
+	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", tid, epoll_number);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof line, file)) {
+		struct epoll_event event;
+		uint64_t data;
+		int found;
+
+		if (sscanf(line, "tfd: %d events: %" SCNx32 " data: %" SCNx64, &found, &event.events, &data) ==
+			    3 &&
+		    found == number) {
+			event.data.u64 = data;
+			register_with(pidfd, epoll_number, number, listener_fd, &event);
+		}
+	}
+}
+
+void carry_epolls(pid_t tid, int pidfd, int number, int listener_fd)
+{
+	char path[64], target[64];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", tid);
+	dir = opendir(path);
+	for (unsigned i = 0; dir && i < LOOK_MAX && (entry = readdir(dir)); i++) {
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
+
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		if (strcmp(target, "anon_inode:[eventpoll]") == 0)
+			carry_epoll(tid, pidfd, atoi(entry->d_name), number, listener_fd);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+int carry_close_on_exec(pid_t tid, int number)
+{
+	char path[64], line[128];
+	autofclose FILE *file = NULL;
+	unsigned flags;
+
+	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", tid, number);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "flags: %o", &flags) == 1)
+			return (flags & O_CLOEXEC) != 0;
+	return -EBADF;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* What a program did to its own socket before it bound it, done to the listener that takes its place. */
+
+#define CARRY_NUMBERS 1024 /* descriptors of programs whose registrations with an epoll can be carried over */
+
+/* Keeps the numbers below CARRY_NUMBERS of the calling thread's descriptor table free for carry_epolls(), all
+ * but 0 to 2. -errno. */
+int carry_reserve(void);
+
+/* Non-blocking mode, and the options that a program set: those in which its socket differs from a new one.
+ * Options that are the unit's matter (the address and what goes with it) stay. Best effort. */
+void carry_options(int from_fd, int listener_fd);
+
+/* Where the program's descriptor `number` is registered with epolls of its own, registers the listener there
+ * under the same number with the same events and data: to be called before the socket is replaced, which ends
+ * the old registrations. tid is the thread, pidfd its process. Best effort. */
+void carry_epolls(pid_t tid, int pidfd, int number, int listener_fd);
+
+/* Whether descriptor `number` of a thread is closed on execve(2). -errno. */
+int carry_close_on_exec(pid_t tid, int number);

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "interceptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "carry.h"
+#include "cleanup.h"
+#include "exchange.h"
+#include "log.h"
+#include "own-descriptors.h"
+
+/* One thread would do, but an exchange may have to wait for what a container's memory is backed by (a file of a
+ * dead server): there is always one more thread that waits for events, up to this many. */
+#define THREADS_MAX 16
+
+/* A container may ask so often at once, then so often in each tick: 2,000 times a second, some 5 % of a CPU. */
+#define CREDIT      1000
+#define CREDIT_TICK 20
+#define TICK_NS     10000000
+
+#define FINISH_WAIT_S 2
+
+struct interceptor {
+	int channel[2]; /* children write to 1; the threads read a copy of 0 */
+	int report[2];  /* the threads write to a copy of 1 */
+	int stop_fd;
+
+	/* Of the threads' own table. */
+	int epoll_fd, own_channel_fd, own_report_fd, own_stop_fd, tick_fd;
+
+	pthread_mutex_t mutex; /* guards what follows */
+	pthread_cond_t changed;
+	struct intercepted *containers; /* list of all */
+	struct intercepted *waiting;    /* without credit until the next tick */
+	unsigned n_threads, n_idle;
+	bool ready;
+	int error;
+	pthread_t threads[THREADS_MAX];
+};
+
+static void forget(struct interceptor *interceptor, struct intercepted *container)
+{
+	pthread_mutex_lock(&interceptor->mutex);
+	DL_DELETE2(interceptor->containers, container, all_prev, all_next);
+	pthread_mutex_unlock(&interceptor->mutex);
+	fd_close(container->notify_fd);
+	for (unsigned i = 0; i < container->n_listeners; i++)
+		fd_close(container->listener_fds[i]);
+	free(container);
+}
+
+/* Waits for one more question, by whichever thread. */
+static int arm(struct interceptor *interceptor, struct intercepted *container, int operation)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = container};
+
+	return epoll_ctl(interceptor->epoll_fd, operation, container->notify_fd, &event) < 0 ? -errno : 0;
+}
+
+/* Reads a child's message; the descriptors that came with it are the caller's. 0, or -EINVAL. */
+static int receive(int channel_fd, struct intercepted **ret)
+{
+	struct {
+		struct intercept_hello hello;
+		struct address binds[SPEC_LISTENERS_MAX];
+	} message;
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE((SPEC_LISTENERS_MAX + 1) * sizeof(int))];
+	} control;
+	struct iovec iovec = {&message, sizeof message};
+	struct msghdr header = {
+		.msg_iov = &iovec, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	ssize_t n = recvmsg(channel_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *cmsg = n < 0 ? NULL : CMSG_FIRSTHDR(&header);
+	unsigned n_fds = cmsg ? (unsigned)((cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int)) : 0;
+	struct intercepted *container = NULL;
+	int fds[SPEC_LISTENERS_MAX + 1];
+
+	if (n_fds == 0)
+		return -EINVAL;
+	memcpy(fds, CMSG_DATA(cmsg), n_fds * sizeof(int));
+	if (n >= (ssize_t)sizeof message.hello && n_fds == message.hello.n_listeners + 1 &&
+	    n == (ssize_t)(sizeof message.hello + (n_fds - 1) * sizeof(struct address)))
+		container = calloc(1, sizeof *container + (n_fds - 1) * sizeof(struct address));
+	if (!container) {
+		for (unsigned i = 0; i < n_fds; i++)
+			fd_close(fds[i]);
+		return -EINVAL;
+	}
+	container->id = message.hello.id;
+	container->credit = CREDIT;
+	container->notify_fd = fds[0];
+	container->n_listeners = n_fds - 1;
+	memcpy(container->listener_fds, fds + 1, (n_fds - 1) * sizeof(int));
+	memcpy(container->binds, message.binds, (n_fds - 1) * sizeof(struct address));
+	*ret = container;
+	return 0;
+}
+
+static void take_in(struct interceptor *interceptor)
+{
+	struct intercepted *container;
+
+	if (receive(interceptor->own_channel_fd, &container) < 0)
+		return; /* another thread was quicker */
+	pthread_mutex_lock(&interceptor->mutex);
+	DL_APPEND2(interceptor->containers, container, all_prev, all_next);
+	pthread_mutex_unlock(&interceptor->mutex);
+	if (arm(interceptor, container, EPOLL_CTL_ADD) < 0) {
+		log_error("a container's calls to bind(2) cannot be answered: %s", strerror(errno));
+		forget(interceptor, container);
+	}
+}
+
+static void set_tick(const struct interceptor *interceptor, long ns)
+{
+	const struct itimerspec spec = {.it_value.tv_nsec = ns};
+
+	(void)timerfd_settime(interceptor->tick_fd, 0, &spec, NULL);
+}
+
+static void put_off(struct interceptor *interceptor, struct intercepted *container)
+{
+	pthread_mutex_lock(&interceptor->mutex);
+	if (!interceptor->waiting)
+		set_tick(interceptor, TICK_NS);
+	container->next = interceptor->waiting;
+	interceptor->waiting = container;
+	pthread_mutex_unlock(&interceptor->mutex);
+}
+
+static void on_tick(struct interceptor *interceptor)
+{
+	struct intercepted *container, *next;
+	uint64_t count;
+
+	if (read(interceptor->tick_fd, &count, sizeof count) < 0)
+		return;
+	pthread_mutex_lock(&interceptor->mutex);
+	container = interceptor->waiting;
+	interceptor->waiting = NULL;
+	pthread_mutex_unlock(&interceptor->mutex);
+	for (; container; container = next) {
+		next = container->next;
+		container->credit = CREDIT_TICK;
+		(void)arm(interceptor, container, EPOLL_CTL_MOD);
+	}
+}
+
+static void on_question(struct interceptor *interceptor, struct intercepted *container, uint32_t events)
+{
+	struct intercept_report report = {.id = container->id};
+	int i;
+
+	if (!(events & EPOLLIN)) { /* the last task with the filter has gone */
+		forget(interceptor, container);
+		return;
+	}
+	i = exchange_run(container);
+	if (i >= 0) {
+		report.listener = (uint32_t)i;
+		if (write(interceptor->own_report_fd, &report, sizeof report) < 0)
+			log_error("a listener that was taken cannot be reported: %s", strerror(errno));
+	}
+	if (--container->credit == 0)
+		put_off(interceptor, container);
+	else
+		(void)arm(interceptor, container, EPOLL_CTL_MOD);
+}
+
+static void *thread_main(void *argument);
+
+/* Called with the mutex. */
+static int start_thread(struct interceptor *interceptor)
+{
+	int r = -pthread_create(&interceptor->threads[interceptor->n_threads], NULL, thread_main, interceptor);
+
+	if (r == 0)
+		interceptor->n_threads++;
+	return r;
+}
+
+/* The next event; false: it is over. */
+static bool serve_one(struct interceptor *interceptor)
+{
+	struct epoll_event event;
+	int n;
+
+	pthread_mutex_lock(&interceptor->mutex);
+	interceptor->n_idle++;
+	pthread_mutex_unlock(&interceptor->mutex);
+	n = epoll_wait(interceptor->epoll_fd, &event, 1, -1);
+	pthread_mutex_lock(&interceptor->mutex);
+	if (--interceptor->n_idle == 0 && n == 1 && event.data.ptr != &interceptor->stop_fd &&
+	    interceptor->n_threads < THREADS_MAX)
+		(void)start_thread(interceptor);
+	pthread_mutex_unlock(&interceptor->mutex);
+	if (n != 1)
+		return errno == EINTR;
+	if (event.data.ptr == &interceptor->stop_fd)
+		return false;
+	if (event.data.ptr == interceptor)
+		take_in(interceptor);
+	else if (event.data.ptr == &interceptor->tick_fd)
+		on_tick(interceptor);
+	else
+		on_question(interceptor, event.data.ptr, event.events);
+	return true;
+}
+
+static int watch(const struct interceptor *interceptor, int fd, const void *tag)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)(uintptr_t)tag};
+
+	return epoll_ctl(interceptor->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* By the first thread: the others share its table. It leaves the host's network: a socket that it makes has the
+ * options of a new one in a container. */
+static int open_own(struct interceptor *interceptor)
+{
+	autoclose int self_fd = -EBADF;
+
+	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+		return -errno;
+	self_fd = pidfd_open(getpid(), 0);
+	if (self_fd < 0)
+		return -errno;
+	interceptor->own_channel_fd = pidfd_getfd(self_fd, interceptor->channel[0], 0);
+	interceptor->own_report_fd = pidfd_getfd(self_fd, interceptor->report[1], 0);
+	interceptor->own_stop_fd = pidfd_getfd(self_fd, interceptor->stop_fd, 0);
+	interceptor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	interceptor->tick_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (interceptor->own_channel_fd < 0 || interceptor->own_report_fd < 0 || interceptor->own_stop_fd < 0 ||
+	    interceptor->epoll_fd < 0 || interceptor->tick_fd < 0)
+		return -errno;
+	if (watch(interceptor, interceptor->own_channel_fd, interceptor) < 0 ||
+	    watch(interceptor, interceptor->tick_fd, &interceptor->tick_fd) < 0 ||
+	    watch(interceptor, interceptor->own_stop_fd, &interceptor->stop_fd) < 0)
+		return -errno;
+	return carry_reserve();
+}
+
+static void *thread_main(void *argument)
+{
+	struct interceptor *interceptor = argument;
+	int r = 0;
+
+	pthread_setname_np(pthread_self(), "interceptor");
+	BEGIN_OWN_DESCRIPTORS();
+	if (!interceptor->ready)
+		r = open_own(interceptor);
+	if (r == 0 && unshare(CLONE_NEWNET) < 0)
+		r = -errno;
+	pthread_mutex_lock(&interceptor->mutex);
+	interceptor->ready = true;
+	interceptor->error = r;
+	pthread_cond_broadcast(&interceptor->changed);
+	pthread_mutex_unlock(&interceptor->mutex);
+	while (r == 0 && serve_one(interceptor))
+		;
+	END_OWN_DESCRIPTORS();
+	return NULL;
+}
+
+static void close_all(struct interceptor *interceptor)
+{
+	fd_close(interceptor->channel[0]);
+	fd_close(interceptor->channel[1]);
+	fd_close(interceptor->report[0]);
+	fd_close(interceptor->report[1]);
+	fd_close(interceptor->stop_fd);
+}
+
+static int open_all(struct interceptor *interceptor)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, interceptor->channel) < 0 ||
+	    pipe2(interceptor->report, O_CLOEXEC) < 0 || fcntl(interceptor->report[0], F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	interceptor->stop_fd = eventfd(0, EFD_CLOEXEC);
+	return interceptor->stop_fd < 0 ? -errno : 0;
+}
+
+/* Signals are the loop's: the threads have all of them blocked. */
+static int start_first(struct interceptor *interceptor)
+{
+	sigset_t all, old;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_mutex_lock(&interceptor->mutex);
+	r = start_thread(interceptor);
+	while (r == 0 && !interceptor->ready)
+		pthread_cond_wait(&interceptor->changed, &interceptor->mutex);
+	if (r == 0)
+		r = interceptor->error;
+	pthread_mutex_unlock(&interceptor->mutex);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+int interceptor_create(struct interceptor **ret)
+{
+	struct interceptor *interceptor = calloc(1, sizeof *interceptor);
+	int r;
+
+	if (!interceptor)
+		return -ENOMEM;
+	interceptor->channel[0] = interceptor->channel[1] = interceptor->report[0] = interceptor->report[1] =
+		interceptor->stop_fd = -EBADF;
+	pthread_mutex_init(&interceptor->mutex, NULL);
+	pthread_cond_init(&interceptor->changed, NULL);
+	r = open_all(interceptor);
+	if (r == 0)
+		r = start_first(interceptor);
+	if (r < 0) {
+		interceptor_destroy(interceptor);
+		return r;
+	}
+	*ret = interceptor;
+	return 0;
+}
+
+/* A thread that waits for a container's memory cannot be ended; it goes with the process. */
+static bool join_all(struct interceptor *interceptor)
+{
+	struct timespec until;
+	bool all = true;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += FINISH_WAIT_S;
+	/* One that is just starting another is joined after it has been counted. */
+	for (unsigned i = 0;; i++) {
+		unsigned n;
+
+		pthread_mutex_lock(&interceptor->mutex);
+		n = interceptor->n_threads;
+		pthread_mutex_unlock(&interceptor->mutex);
+		if (i >= n)
+			return all;
+		all &= pthread_timedjoin_np(interceptor->threads[i], NULL, &until) == 0;
+	}
+}
+
+void interceptor_destroy(struct interceptor *interceptor)
+{
+	struct intercepted *container, *next;
+
+	if (!interceptor)
+		return;
+	/* Nobody reads reports any more. */
+	fd_close(steal_fd(&interceptor->report[0]));
+	(void)eventfd_write(interceptor->stop_fd, 1);
+	if (!join_all(interceptor)) {
+		log_warning("a container's call to bind(2) is still waiting for its memory: left behind");
+		return;
+	}
+	/* Their descriptors have gone with the table of the threads. */
+	DL_FOREACH_SAFE2(interceptor->containers, container, next, all_next)
+	free(container);
+	close_all(interceptor);
+	pthread_cond_destroy(&interceptor->changed);
+	pthread_mutex_destroy(&interceptor->mutex);
+	free(interceptor);
+}
+
+int interceptor_channel_fd(const struct interceptor *interceptor)
+{
+	return interceptor->channel[1];
+}
+
+int interceptor_report_fd(const struct interceptor *interceptor)
+{
+	return interceptor->report[0];
+}
+
+int interceptor_next_report(struct interceptor *interceptor, struct intercept_report *ret)
+{
+	return read(interceptor->report[0], ret, sizeof *ret) == (ssize_t)sizeof *ret;
+}

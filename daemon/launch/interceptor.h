@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "spec.h"
+
+/* Threads that answer what containers ask before a bind(2) or listen(2) (seccomp_unotify(2)): where the address
+ * is one that the unit declares, the program gets the listener in the place of its own socket and 0 as the
+ * result. Every other call goes on as if torpor were not there. The loop has no part in it, and the threads
+ * share no memory with it: a child hands what is needed over itself, by message. They have a descriptor table
+ * of their own. */
+
+/* The first part of a child's message; a struct address for each listener follows (its listener_bind()). With
+ * it come n_listeners + 1 descriptors: the listener of its seccomp filter, then the sockets. */
+struct intercept_hello {
+	uint64_t id; /* the job's */
+	uint32_t n_listeners;
+	uint32_t reserved;
+};
+
+/* A listener has been taken by its program, for the first time in this run. */
+struct intercept_report {
+	uint64_t id;
+	uint32_t listener;
+	uint32_t reserved;
+};
+
+struct interceptor;
+
+/* 0 and *ret, or -errno. */
+int interceptor_create(struct interceptor **ret);
+
+/* Ends the threads; calls that wait for an answer fail with ENOSYS. NULL is fine. */
+void interceptor_destroy(struct interceptor *interceptor);
+
+/* Where children send their message: a SOCK_SEQPACKET socket of the process, the interceptor's. */
+int interceptor_channel_fd(const struct interceptor *interceptor);
+
+/* Where reports are read: readable when there are some. The interceptor's. */
+int interceptor_report_fd(const struct interceptor *interceptor);
+
+/* The next report: 1, or 0 when there is none. */
+int interceptor_next_report(struct interceptor *interceptor, struct intercept_report *ret);
