@@ -216,27 +216,27 @@ static int step_syscalls(struct child_context *c)
 /* Tells the interceptor what to do when this program calls bind(2); it has to be sent by who has the filter. */
 static int step_handover(struct child_context *c)
 {
-	unsigned n = c->hello.n_listeners;
-	struct iovec parts[1 + SPEC_LISTENERS_MAX];
+	const struct site_spec *spec = c->plan->spec;
+	struct iovec parts[2 + SPEC_LISTENERS_MAX];
 	struct {
 		struct cmsghdr header;
-		int fds[1 + SPEC_LISTENERS_MAX];
-	} control = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1 + n, .msg_control = &control};
+		int notify_fd;
+	} control = {{CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}, c->notify_fd};
+	struct msghdr message = {.msg_iov = parts,
+				 .msg_iovlen = 2 + spec->n_listeners,
+				 .msg_control = &control,
+				 .msg_controllen = CMSG_LEN(sizeof(int))};
 	long r;
 
 	if (!c->plan->intercepts)
 		return 0;
 	parts[0] = (struct iovec){&c->hello, sizeof c->hello};
-	control.fds[0] = c->notify_fd;
-	for (unsigned i = 0; i < n; i++) {
-		const struct address *bind = listener_bind(&c->plan->spec->listeners[i]);
+	parts[1] = (struct iovec){c->sockets, spec->n_listeners * sizeof c->sockets[0]};
+	for (unsigned i = 0; i < spec->n_listeners; i++) {
+		const struct address *bind = listener_bind(&spec->listeners[i]);
 
-		parts[1 + i] = (struct iovec){(void *)(uintptr_t)bind, sizeof *bind};
-		control.fds[1 + i] = c->listener_fds[i];
+		parts[2 + i] = (struct iovec){(void *)(uintptr_t)bind, sizeof *bind};
 	}
-	control.header.cmsg_len = CMSG_LEN((1 + n) * sizeof(int));
-	message.msg_controllen = control.header.cmsg_len;
 	r = RAWCALL(SYS_sendmsg, c->channel_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return r < 0 ? (int)r : 0;
 }

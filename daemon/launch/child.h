@@ -21,9 +21,10 @@ struct child_context {
 	const int *listener_fds; /* [plan->spec->n_listeners], each at least CHILD_FD_BASE, as the next three */
 	int stdin_fd, stdout_fd, stderr_fd;
 
-	struct intercept_hello hello; /* to the interceptor, by this socket */
-	int channel_fd;
-	int notify_fd; /* the listener of its own seccomp filter */
+	struct intercept_hello hello;     /* to the interceptor, */
+	struct intercept_socket *sockets; /* [hello.n_listeners] */
+	int channel_fd;                   /* by this socket */
+	int notify_fd;                    /* the listener of its own seccomp filter */
 
 	/* Sources of the binds in the unit's list, in their order: mounts that are attached nowhere yet;
 	 * -ENOENT where an optional one is missing. NULL: binds open their sources themselves, on the host. */

@@ -10,7 +10,6 @@
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -29,6 +28,7 @@
 /* A call under way, and copies of what it is about. */
 struct exchange {
 	const struct seccomp_notif *request;
+	int daemon_fd; /* pidfd of the daemon */
 	int number;    /* the program's descriptor */
 	int pidfd;     /* its process */
 	int socket_fd; /* a copy of it */
@@ -92,16 +92,22 @@ static void close_exchange(struct exchange *x)
 	x->socket_fd = x->pidfd = -EBADF;
 }
 
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t length = sizeof cookie;
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+	return cookie;
+}
+
 /* Which of the container's listeners the program's descriptor is already; -ENOENT. */
 static int find_own(const struct intercepted *container, const struct exchange *x)
 {
-	struct stat own, listener;
+	uint64_t cookie = cookie_of(x->socket_fd);
 
-	if (fstat(x->socket_fd, &own) < 0)
-		return -ENOENT;
-	for (unsigned i = 0; i < container->n_listeners; i++)
-		if (fstat(container->listener_fds[i], &listener) == 0 && listener.st_ino == own.st_ino &&
-		    listener.st_dev == own.st_dev)
+	for (unsigned i = 0; cookie && i < container->n_listeners; i++)
+		if (container->sockets[i].cookie == cookie)
 			return (int)i;
 	return -ENOENT;
 }
@@ -208,8 +214,8 @@ static int meant_by_listen(const struct intercepted *container, struct exchange 
 /* Puts the listener in the place of the program's socket. */
 static int hand_over(struct intercepted *container, struct exchange *x, int i)
 {
-	int listener_fd = container->listener_fds[i],
-	    r = carry_close_on_exec((pid_t)x->request->pid, x->number);
+	autoclose int listener_fd = pidfd_getfd(x->daemon_fd, container->sockets[i].number, 0);
+	int r = carry_close_on_exec((pid_t)x->request->pid, x->number);
 	struct seccomp_notif_addfd addfd = {
 		.id = x->request->id,
 		.flags = SECCOMP_ADDFD_FLAG_SETFD,
@@ -217,6 +223,8 @@ static int hand_over(struct intercepted *container, struct exchange *x, int i)
 		.newfd = (uint32_t)x->number,
 	};
 
+	if (listener_fd < 0 || cookie_of(listener_fd) != container->sockets[i].cookie)
+		return -ENOENT; /* torpor has given it up */
 	if (r < 0)
 		return r;
 	addfd.newfd_flags = r ? O_CLOEXEC : 0;
@@ -234,10 +242,10 @@ static void answer(const struct intercepted *container, const struct seccomp_not
 	(void)ioctl(container->notify_fd, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
-int exchange_run(struct intercepted *container)
+int exchange_run(struct intercepted *container, int daemon_fd)
 {
 	struct seccomp_notif request = {0};
-	struct exchange x = {.request = &request, .pidfd = -EBADF, .socket_fd = -EBADF};
+	struct exchange x = {.request = &request, .daemon_fd = daemon_fd, .pidfd = -EBADF, .socket_fd = -EBADF};
 	bool own = false, first;
 	int i;
 

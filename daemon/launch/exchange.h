@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "spec.h"
+#include "interceptor.h"
 
 /* What the interceptor knows of one container. */
 struct intercepted {
@@ -15,11 +15,12 @@ struct intercepted {
 	uint64_t taken;           /* bit i: listener i has been handed over */
 	struct intercepted *next; /* of those that wait */
 	struct intercepted *all_prev, *all_next;
-	int listener_fds[SPEC_LISTENERS_MAX];
+	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct address binds[]; /* [n_listeners] */
 };
 
-/* One exchange: takes a notification and answers it. The index of a listener that has been handed over for the
- * first time, or -ENOENT: nothing to report. That the program has died meanwhile, at whatever point, is no
- * error. What is read from its memory decides which of its own listeners it gets, and nothing else. */
-int exchange_run(struct intercepted *container);
+/* One exchange: takes a notification and answers it; daemon_fd is a pidfd of the daemon. The index of a
+ * listener that has been handed over for the first time, or -ENOENT: nothing to report. That the program has
+ * died meanwhile, at whatever point, is no error. What is read from its memory decides which of its own
+ * listeners it gets, and nothing else. */
+int exchange_run(struct intercepted *container, int daemon_fd);

@@ -41,6 +41,7 @@ struct interceptor {
 	int stop_fd;
 
 	/* Of the threads' own table. */
+	int daemon_fd; /* pidfd of the process */
 	int epoll_fd, own_channel_fd, own_report_fd, own_stop_fd, tick_fd;
 
 	pthread_mutex_t mutex; /* guards what follows */
@@ -59,8 +60,6 @@ static void forget(struct interceptor *interceptor, struct intercepted *containe
 	DL_DELETE2(interceptor->containers, container, all_prev, all_next);
 	pthread_mutex_unlock(&interceptor->mutex);
 	fd_close(container->notify_fd);
-	for (unsigned i = 0; i < container->n_listeners; i++)
-		fd_close(container->listener_fds[i]);
 	free(container);
 }
 
@@ -72,52 +71,64 @@ static int arm(struct interceptor *interceptor, struct intercepted *container, i
 	return epoll_ctl(interceptor->epoll_fd, operation, container->notify_fd, &event) < 0 ? -errno : 0;
 }
 
-/* Reads a child's message; the descriptors that came with it are the caller's. 0, or -EINVAL. */
-static int receive(int channel_fd, struct intercepted **ret)
+struct message {
+	struct intercept_hello hello;
+	unsigned char rest[SPEC_LISTENERS_MAX * (sizeof(struct intercept_socket) + sizeof(struct address))];
+};
+
+/* What a message says; NULL where it is none. */
+static struct intercepted *read_message(const struct message *message, size_t bytes)
 {
-	struct {
-		struct intercept_hello hello;
-		struct address binds[SPEC_LISTENERS_MAX];
-	} message;
+	size_t n = message->hello.n_listeners, sockets_bytes = n * sizeof(struct intercept_socket),
+	       binds_bytes = n * sizeof(struct address);
+	struct intercepted *container;
+
+	if (bytes < sizeof message->hello || n > SPEC_LISTENERS_MAX ||
+	    bytes != sizeof message->hello + sockets_bytes + binds_bytes)
+		return NULL;
+	container = calloc(1, sizeof *container + binds_bytes);
+	if (!container)
+		return NULL;
+	container->id = message->hello.id;
+	container->credit = CREDIT;
+	container->n_listeners = (unsigned)n;
+	memcpy(container->sockets, message->rest, sockets_bytes);
+	memcpy(container->binds, message->rest + sockets_bytes, binds_bytes);
+	return container;
+}
+
+/* Receives a child's message: NULL where there is none, or it is not to be understood. */
+static struct intercepted *receive(int channel_fd)
+{
+	struct message message;
 	union {
 		struct cmsghdr header;
-		char bytes[CMSG_SPACE((SPEC_LISTENERS_MAX + 1) * sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iovec = {&message, sizeof message};
 	struct msghdr header = {
 		.msg_iov = &iovec, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	ssize_t n = recvmsg(channel_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *cmsg = n < 0 ? NULL : CMSG_FIRSTHDR(&header);
-	unsigned n_fds = cmsg ? (unsigned)((cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int)) : 0;
-	struct intercepted *container = NULL;
-	int fds[SPEC_LISTENERS_MAX + 1];
+	struct intercepted *container;
+	int notify_fd;
 
-	if (n_fds == 0)
-		return -EINVAL;
-	memcpy(fds, CMSG_DATA(cmsg), n_fds * sizeof(int));
-	if (n >= (ssize_t)sizeof message.hello && n_fds == message.hello.n_listeners + 1 &&
-	    n == (ssize_t)(sizeof message.hello + (n_fds - 1) * sizeof(struct address)))
-		container = calloc(1, sizeof *container + (n_fds - 1) * sizeof(struct address));
-	if (!container) {
-		for (unsigned i = 0; i < n_fds; i++)
-			fd_close(fds[i]);
-		return -EINVAL;
-	}
-	container->id = message.hello.id;
-	container->credit = CREDIT;
-	container->notify_fd = fds[0];
-	container->n_listeners = n_fds - 1;
-	memcpy(container->listener_fds, fds + 1, (n_fds - 1) * sizeof(int));
-	memcpy(container->binds, message.binds, (n_fds - 1) * sizeof(struct address));
-	*ret = container;
-	return 0;
+	if (!cmsg)
+		return NULL;
+	memcpy(&notify_fd, CMSG_DATA(cmsg), sizeof notify_fd);
+	container = read_message(&message, (size_t)n);
+	if (container)
+		container->notify_fd = notify_fd;
+	else
+		fd_close(notify_fd);
+	return container;
 }
 
 static void take_in(struct interceptor *interceptor)
 {
-	struct intercepted *container;
+	struct intercepted *container = receive(interceptor->own_channel_fd);
 
-	if (receive(interceptor->own_channel_fd, &container) < 0)
+	if (!container)
 		return; /* another thread was quicker */
 	pthread_mutex_lock(&interceptor->mutex);
 	DL_APPEND2(interceptor->containers, container, all_prev, all_next);
@@ -172,7 +183,7 @@ static void on_question(struct interceptor *interceptor, struct intercepted *con
 		forget(interceptor, container);
 		return;
 	}
-	i = exchange_run(container);
+	i = exchange_run(container, interceptor->daemon_fd);
 	if (i >= 0) {
 		report.listener = (uint32_t)i;
 		if (write(interceptor->own_report_fd, &report, sizeof report) < 0)
@@ -235,11 +246,11 @@ static int watch(const struct interceptor *interceptor, int fd, const void *tag)
  * options of a new one in a container. */
 static int open_own(struct interceptor *interceptor)
 {
-	autoclose int self_fd = -EBADF;
+	int self_fd;
 
 	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		return -errno;
-	self_fd = pidfd_open(getpid(), 0);
+	interceptor->daemon_fd = self_fd = pidfd_open(getpid(), 0);
 	if (self_fd < 0)
 		return -errno;
 	interceptor->own_channel_fd = pidfd_getfd(self_fd, interceptor->channel[0], 0);

@@ -11,8 +11,16 @@
  * share no memory with it: a child hands what is needed over itself, by message. They have a descriptor table
  * of their own. */
 
-/* The first part of a child's message; a struct address for each listener follows (its listener_bind()). With
- * it come n_listeners + 1 descriptors: the listener of its seccomp filter, then the sockets. */
+/* A listener as the daemon has it. No copy is kept: a port that torpor gives up is closed at once. The cookie
+ * (SO_COOKIE), which no other socket ever has, tells whether the number still means it. */
+struct intercept_socket {
+	uint64_t cookie;
+	int32_t number; /* its descriptor in the daemon's table */
+	uint32_t reserved;
+};
+
+/* The first part of a child's message. Then follow n_listeners struct intercept_socket, and as many struct
+ * address: what is to be bound for each (listener_bind()). With it comes the listener of its seccomp filter. */
 struct intercept_hello {
 	uint64_t id; /* the job's */
 	uint32_t n_listeners;

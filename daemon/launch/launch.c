@@ -162,12 +162,19 @@ static int open_outputs(const struct launch_shared *shared, struct launch_job *j
 }
 
 /* Copies of the daemon's listeners into this thread's table. */
-static int fetch_listeners(const struct launch_shared *shared, struct launch_job *job, int *fds)
+static int fetch_listeners(const struct launch_shared *shared, struct launch_job *job, int *fds,
+			   struct intercept_socket *sockets)
 {
+	socklen_t length;
+
 	for (unsigned i = 0; i < job->plan->spec->n_listeners; i++) {
 		fds[i] = move_high(pidfd_getfd(shared->self_fd, job->listener_fds[i], 0));
 		if (fds[i] < 0)
 			return fail(job, STEP_LISTENERS, fds[i], NULL);
+		sockets[i] = (struct intercept_socket){.number = job->listener_fds[i]};
+		length = sizeof sockets[i].cookie;
+		if (getsockopt(fds[i], SOL_SOCKET, SO_COOKIE, &sockets[i].cookie, &length) < 0)
+			return fail(job, STEP_LISTENERS, -errno, NULL);
 	}
 	return 0;
 }
@@ -289,7 +296,7 @@ static int launch(struct launch_thread *thread, struct launch_job *job, struct c
 	if (r == 0)
 		r = open_outputs(shared, job, &context->stdout_fd, &context->stderr_fd);
 	if (r == 0)
-		r = fetch_listeners(shared, job, listener_fds);
+		r = fetch_listeners(shared, job, listener_fds, context->sockets);
 	if (r == 0) {
 		context->stdin_fd = fcntl(shared->null_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
 		if (context->stdin_fd < 0)
@@ -315,6 +322,7 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 					.stdin_fd = -EBADF,
 					.stdout_fd = -EBADF,
 					.stderr_fd = -EBADF};
+	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct sandbox sandbox = SANDBOX_NONE;
 	autofree int *bind_fds = malloc((job->plan->spec->n_mounts + 1) * sizeof *bind_fds);
 	unsigned n_binds = 0;
@@ -325,6 +333,7 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 	for (unsigned i = 0; i < SPEC_LISTENERS_MAX; i++)
 		listener_fds[i] = -EBADF;
 	context.bind_fds = bind_fds;
+	context.sockets = sockets;
 	if (!bind_fds)
 		r = fail(job, STEP_SOURCES, -ENOMEM, NULL);
 	if (r == 0 && job->plan->spec->environment_files) {
