@@ -178,16 +178,12 @@ static int meant_by_bind(const struct intercepted *container, struct exchange *x
 	union any_address address = {0};
 	size_t length = x->request->data.args[2];
 	struct iovec local = {&address, length};
-	struct iovec remote = {(void *)(uintptr_t)x->request->data.args[1], length}; // NOLINT: theirs
-	int i;
+	struct iovec remote = {(void *)(uintptr_t)x->request->data.args[1], length};
 
 	if (length < sizeof address.any.sa_family || length > BINDING_SOCKADDR_BYTES ||
 	    process_vm_readv((pid_t)x->request->pid, &local, 1, &remote, 1, 0) != (ssize_t)length ||
 	    open_exchange(container, x) < 0)
 		return -ENOENT;
-	i = find_own(container, x);
-	if (i >= 0)
-		return i; /* a call that a signal broke off after it had been answered */
 	if (is_bound(x->socket_fd) || (has_path(&address, length) && x->type != SOCK_DGRAM))
 		return -ENOENT;
 	return find_listener(container, x, &address, length);

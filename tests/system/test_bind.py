@@ -237,13 +237,15 @@ def test_flags_of_one_site_are_its_own(torpor, bind):
     ("keepalive", 1, 1), ("nodelay", 1, 1), ("rcvbuf", 30000, 60000), ("sndbuf", 40000, 80000),
     ("user-timeout", 5000, 5000), ("defer-accept", 1, 1)])
 def test_options_stay(torpor, bind, option, value, expected):
-    """Those that were set before the bind hold, and connections inherit them as from any listener."""
+    """Those that were set before the bind hold, and connections that come afterwards inherit them as from any
+    listener. The one that woke the site was there before."""
     address = torpor.address()
     site = bind(["socket=inet,stream", f"set={option},{value}", f"bind={address}", "listen=5", "look", "serve"],
                 address)
     answer = site.get()
     answer.assert_all_ok()
     assert answer.steps("look")[0][option] == expected
+    answer = site.get()
     if option not in ("defer-accept", "rcvbuf", "sndbuf"):
         assert answer.connection[option] == expected
 
