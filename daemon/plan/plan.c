@@ -258,7 +258,6 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 	arena_init(&plan->arena);
 	plan->refs = 1;
 	plan->spec = spec;
-	plan->intercepts = handover_intercepts(spec->handover);
 	r = plan_identity(planner, plan, &account, diag);
 	if (r == 0) {
 		r = plan_limits(planner, plan);
@@ -272,6 +271,8 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 			r = plan_mounts(planner, plan);
 		if (r == 0)
 			r = syscalls_compile(&planner->pool, spec, &plan->syscalls);
+		if (r == 0)
+			plan->intercepts = syscalls_notify(plan->syscalls);
 		if (r < 0)
 			diag_set(diag, r, spec->exec_origin.file, 0, "cannot be compiled to a launch plan: %s",
 				 strerror(-r));

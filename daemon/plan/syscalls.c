@@ -79,17 +79,22 @@ static void set_base(struct edit *edit, bool allow_list, uint32_t refused, uint3
 	set_name(edit, allow_list ? SYSCALL_GROUP_DEFAULT : SYSCALL_GROUP_CONTAINER, false);
 }
 
-/* The calls with which a program takes a listener, where it may make them. */
+/* The calls with which a program takes a listener, where it may make them. By sendmsg(2) its filter comes to be
+ * listened to. */
 static void intercept(struct filter_rules *rules)
 {
 	static const char *const calls[] = {"bind", "listen"};
+	bool asks = false;
 
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		uint32_t *action = &rules->action[syscall_number(calls[i])];
 
 		if (*action == SECCOMP_RET_ALLOW)
 			*action = SECCOMP_RET_USER_NOTIF;
+		asks |= *action == SECCOMP_RET_USER_NOTIF;
 	}
+	if (asks)
+		rules->action[syscall_number("sendmsg")] = SECCOMP_RET_ALLOW;
 }
 
 void syscalls_decide(const struct site_spec *spec, struct syscalls *ret)
@@ -113,6 +118,16 @@ void syscalls_decide(const struct site_spec *spec, struct syscalls *ret)
 	if (handover_intercepts(spec->handover))
 		intercept(&ret->rules);
 	restrictions_apply(&ret->restrictions, spec, &ret->rules);
+}
+
+bool syscalls_notify(const struct blob *program)
+{
+	const struct sock_filter *code = program->data;
+
+	for (size_t i = 0; i < program->data_bytes / sizeof *code; i++)
+		if (code[i].code == (BPF_RET | BPF_K) && code[i].k == SECCOMP_RET_USER_NOTIF)
+			return true;
+	return false;
 }
 
 static struct inputs *make_inputs(const struct site_spec *spec, size_t *ret_bytes)

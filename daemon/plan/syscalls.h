@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/seccomp.h>
+#include <stdbool.h>
 
 #include "blob.h"
 #include "restrictions.h"
@@ -25,3 +26,6 @@ void syscalls_decide(const struct site_spec *spec, struct syscalls *ret);
 /* The compiled program: one reference to *ret, whose data is an array of struct sock_filter. Compiled once per
  * pool for all sites whose keys say the same. -ENOMEM, -E2BIG. */
 int syscalls_compile(struct blob_pool *pool, const struct site_spec *spec, struct blob **ret);
+
+/* Whether some call notifies who listens to the filter. */
+bool syscalls_notify(const struct blob *program);
