@@ -8,6 +8,7 @@
 
 #include "protocol.h"
 #include "state.h"
+#include "str.h"
 
 struct control;
 struct daemon;
@@ -41,8 +42,9 @@ struct client {
 	enum site_state target;
 	uint64_t wait_since_ns;
 
-	uint64_t list_after;        /* WAIT_LIST: the id of the last site that was written */
-	enum site_state list_state; /* STATE_ILLEGAL: all */
+	uint64_t list_after;                 /* WAIT_LIST: the id of the last site that was written */
+	enum site_state list_state;          /* STATE_ILLEGAL: all */
+	char list_slice[NAME_BYTES_MAX + 1]; /* "": all */
 };
 
 /* Takes the next connection of the listening pipe. NULL (and nothing accepted) when it fails or the peer may

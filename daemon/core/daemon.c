@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "control.h"
 #include "delegation.h"
+#include "group.h"
 #include "handover.h"
 #include "interceptor.h"
 #include "loader.h"
@@ -357,6 +358,8 @@ static void tear_down(struct daemon *daemon)
 	watch_destroy(daemon->watch);
 	admission_finish(&daemon->admission);
 	refused_clear_all(&daemon->refused);
+	refused_clear_all(&daemon->refused_slices);
+	group_destroy_all(daemon);
 	close_loop(daemon);
 	spec_cache_destroy(daemon->cache);
 	planner_finish(&daemon->planner);

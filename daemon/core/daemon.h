@@ -33,7 +33,9 @@ struct daemon {
 	struct spec_cache *cache;
 	struct site *sites;      /* hash by name */
 	struct refused *refused; /* files that are not in force, hash by site */
-	struct run *runs;        /* list: sites that are not cold */
+	struct group *groups;    /* slices, hash by name */
+	struct refused *refused_slices;
+	struct run *runs; /* list: sites that are not cold */
 	uint64_t next_id;
 	struct admission admission;
 	struct interceptor *interceptor;

@@ -163,8 +163,8 @@ int delegation_enable(struct delegation *delegation, unsigned controllers)
 	return r;
 }
 
-/* A site's cgroup is ended. A slice is left to whoever made it where it holds anything but sites: a name alone
- * does not make it torpor's. */
+/* A site's cgroup is ended, and so are those in slices. A slice is left to whoever made it where it holds
+ * anything but sites: a name alone does not make it torpor's. */
 static int end_leftover(int parent_fd, const char *name)
 {
 	int fd, r = 0;
@@ -180,8 +180,8 @@ static int end_leftover(int parent_fd, const char *name)
 		return -errno;
 	}
 	while (r == 0 && (entry = readdir(dir)))
-		if (str_has_suffix(entry->d_name, ".site"))
-			r = cgroup_destroy_tree(fd, entry->d_name);
+		if (str_has_suffix(entry->d_name, ".site") || str_has_suffix(entry->d_name, ".slice"))
+			r = end_leftover(fd, entry->d_name);
 	closedir(dir);
 	(void)cgroup_remove(parent_fd, name);
 	return r;

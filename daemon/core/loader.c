@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "daemon.h"
+#include "group.h"
 #include "log.h"
 #include "str.h"
 
@@ -158,7 +159,7 @@ static enum outcome load(struct daemon *daemon, const char *name)
 	r = spec_load(&daemon->options.lookup, daemon->cache, name, &spec, &diag);
 	if (r == -ENOENT || (r == 0 && !spec->enabled)) {
 		spec_free(spec);
-		refused_clear(&daemon->refused, name);
+		refused_clear(&daemon->refused, "site", name);
 		if (!site || site->leaving)
 			return LOADED_SAME;
 		log_info("site %s: %s", name, r == 0 ? "disabled" : "removed");
@@ -167,7 +168,7 @@ static enum outcome load(struct daemon *daemon, const char *name)
 	}
 	if (r == 0 && site && !site->leaving && spec_same(site->plan->spec, spec, false)) {
 		spec_free(spec);
-		refused_clear(&daemon->refused, name);
+		refused_clear(&daemon->refused, "site", name);
 		return LOADED_SAME;
 	}
 	if (r == 0) {
@@ -178,10 +179,10 @@ static enum outcome load(struct daemon *daemon, const char *name)
 			name_site_file(daemon, name, &diag);
 	}
 	if (r < 0) {
-		refused_set(&daemon->refused, name, r, &diag);
+		refused_set(&daemon->refused, "site", name, r, &diag);
 		return LOADED_REFUSED;
 	}
-	refused_clear(&daemon->refused, name);
+	refused_clear(&daemon->refused, "site", name);
 	return outcome;
 }
 
@@ -218,6 +219,7 @@ struct load_counts loader_load_all(struct daemon *daemon)
 	}
 	spec_cache_clear(daemon->cache);
 	planner_forget_accounts(&daemon->planner);
+	group_load_all(daemon);
 	/* Removed first: what they give up may be claimed by others. */
 	HASH_ITER(hh, daemon->sites, site, next)
 	{

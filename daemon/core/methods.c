@@ -240,6 +240,15 @@ static void method_reload(struct client *client, json_t *parameters)
 
 /* Streams. */
 
+static bool is_listed(const struct client *client, const struct site *site)
+{
+	const char *slice = site->plan->spec->slice;
+
+	if (client->list_state != STATE_ILLEGAL && site->state != client->list_state)
+		return false;
+	return !*client->list_slice || (slice && slice_contains(client->list_slice, slice));
+}
+
 /* Sites stand in the table in the order of their ids, so that the last id written is all there is to remember.
  */
 void method_list_continue(struct client *client)
@@ -249,8 +258,7 @@ void method_list_continue(struct client *client)
 	unsigned written = 0;
 
 	for (const struct site *site = daemon->sites; site; site = site->hh.next) {
-		if (site->id <= client->list_after ||
-		    (client->list_state != STATE_ILLEGAL && site->state != client->list_state))
+		if (site->id <= client->list_after || !is_listed(client, site))
 			continue;
 		if (held)
 			client_reply(client, held, true);
@@ -266,8 +274,15 @@ void method_list_continue(struct client *client)
 
 static void method_list(struct client *client, json_t *parameters)
 {
-	const char *name = json_string_value(json_object_get(parameters, "state"));
+	const char *name = json_string_value(json_object_get(parameters, "state")),
+		   *slice = json_string_value(json_object_get(parameters, "slice"));
 
+	if (slice && !slice_valid_name(slice)) {
+		client_error(client, "org.varlink.service.InvalidParameter",
+			     json_pack("{s:s}", "parameter", "slice"));
+		return;
+	}
+	snprintf(client->list_slice, sizeof client->list_slice, "%s", slice ? slice : "");
 	client->list_state = name ? site_state_from_name(name) : STATE_ILLEGAL;
 	if (name && client->list_state == STATE_ILLEGAL) {
 		client_error(client, PROTOCOL_INTERFACE ".NoSuchState", json_pack("{s:s}", "state", name));

@@ -6,7 +6,7 @@
 
 #include "log.h"
 
-void refused_set(struct refused **table, const char *name, int error, const struct diag *diag)
+void refused_set(struct refused **table, const char *noun, const char *name, int error, const struct diag *diag)
 {
 	struct refused *refused = refused_find(*table, name);
 	char text[1100];
@@ -16,7 +16,7 @@ void refused_set(struct refused **table, const char *name, int error, const stru
 		refused->error = error;
 		return;
 	}
-	log_error("site %s: %s", name, diag_format(diag, text, sizeof text));
+	log_error("%s %s: %s", noun, name, diag_format(diag, text, sizeof text));
 	if (!refused) {
 		refused = calloc(1, sizeof *refused);
 		if (!refused || !(refused->name = strdup(name))) {
@@ -41,12 +41,12 @@ static void drop(struct refused **table, struct refused *refused)
 	free(refused);
 }
 
-void refused_clear(struct refused **table, const char *name)
+void refused_clear(struct refused **table, const char *noun, const char *name)
 {
 	struct refused *refused = refused_find(*table, name);
 
 	if (refused) {
-		log_info("site %s: the file on disk is in force again", name);
+		log_info("%s %s: the file on disk is in force again", noun, name);
 		drop(table, refused);
 	}
 }

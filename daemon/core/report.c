@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "daemon.h"
+#include "group.h"
 #include "lookup.h"
 #include "str.h"
 
@@ -122,6 +123,8 @@ json_t *report_summary(const struct site *site)
 		return NULL;
 	if (spec->templates)
 		set(object, "template", safe_string(spec->templates[0]));
+	if (spec->slice)
+		set(object, "slice", json_string(spec->slice));
 	if (container_memory(site, &bytes))
 		set_u64(object, "memory_bytes", bytes);
 	if (error)
@@ -184,6 +187,47 @@ static json_t *missing_json(const struct resource_list *list)
 	for (unsigned i = 0; missing && i < list->n_missing; i++, text = resource_next_missing(text))
 		json_array_append_new(missing, safe_string(text));
 	return missing;
+}
+
+/* Those of one slice: in its control group, or as its file says. */
+static json_t *slice_json(const struct daemon *daemon, const char *name)
+{
+	const struct group *group = group_find(daemon, name);
+	const struct blob *list = group && group->fd >= 0 ? group->enforcement.resources
+				  : group                 ? group->resources
+							  : NULL;
+	json_t *object = json_pack("{s:s}", "name", name);
+	autofree char *file = NULL;
+	json_t *missing = group ? missing_json(group->resources->data) : json_array();
+
+	if (!object) {
+		json_decref(missing);
+		return NULL;
+	}
+	if (missing && group && group->enforcement.error)
+		json_array_append_new(missing, safe_string(group->enforcement.error));
+	set(object, "description", safe_string(group && group->spec ? group->spec->description : name));
+	if (lookup_find(&daemon->options.lookup, UNIT_SLICE, name, &file) == 0)
+		set(object, "file", safe_string(file));
+	set(object, "limits", list ? limits_json(list->data) : json_object());
+	set(object, "limits_not_in_force", missing);
+	set(object, "file_errors", report_file_errors(refused_find(daemon->refused_slices, name)));
+	return object;
+}
+
+/* The site's slice, then those around it. */
+static json_t *slices_json(const struct site *site)
+{
+	const char *slice = site->plan->spec->slice;
+	char name[NAME_BYTES_MAX + 1];
+	json_t *array = json_array();
+	bool more = array && slice;
+
+	if (more)
+		snprintf(name, sizeof name, "%s", slice);
+	for (; more; more = slice_parent(name, name, sizeof name))
+		json_array_append_new(array, slice_json(site->daemon, name));
+	return array;
 }
 
 /* A container has what was written last, and will have what the unit says. */
@@ -274,6 +318,7 @@ json_t *report_status(const struct site *site)
 	set(object, "templates", templates_json(spec));
 	set(object, "listeners", listeners_json(spec));
 	add_limits(object, site);
+	set(object, "slices", slices_json(site));
 	add_run(object, site);
 	add_activity(object, site, true);
 	add_next_rung(object, site);
@@ -315,7 +360,10 @@ json_t *report_all_file_errors(struct daemon *daemon)
 {
 	json_t *array = json_array();
 
-	for (struct refused *refused = daemon->refused; array && refused; refused = refused->hh.next)
+	for (const struct refused *refused = daemon->refused_slices; array && refused;
+	     refused = refused->hh.next)
+		json_array_append_new(array, file_error(refused));
+	for (const struct refused *refused = daemon->refused; array && refused; refused = refused->hh.next)
 		json_array_append_new(array, file_error(refused));
 	return array;
 }

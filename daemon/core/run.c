@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "daemon.h"
+#include "group.h"
 #include "log.h"
 
 static void on_closed(uv_handle_t *handle)
@@ -123,7 +124,7 @@ void run_enforce(struct run *run)
 
 	if (!container_exists(&run->container))
 		return;
-	r = delegation_enable(&daemon->delegation, list->controllers);
+	r = group_enable(daemon, run->group, list->controllers);
 	if (r < 0)
 		log_error("site %s: the controllers of its limits cannot be enabled: %s", run->site->name,
 			  strerror(-r));
@@ -165,13 +166,22 @@ int run_attach(struct run *run)
 	return r;
 }
 
+static void leave_group(struct run *run)
+{
+	if (run->group)
+		group_leave(run->group);
+	run->group = NULL;
+}
+
 void run_detach(struct run *run)
 {
 	struct daemon *daemon = run->site->daemon;
 	int r;
 
-	if (!container_exists(&run->container))
+	if (!container_exists(&run->container)) {
+		leave_group(run);
 		return;
+	}
 	uv_close((uv_handle_t *)&run->events_poll, on_closed);
 	uv_close((uv_handle_t *)&run->pidfd_poll, on_closed);
 	enforcement_finish(&run->enforcement);
@@ -180,8 +190,7 @@ void run_detach(struct run *run)
 	if (r < 0)
 		log_warning("site %s: cgroup %s cannot be removed: %s", run->site->name, run->plan->cgroup,
 			    strerror(-r));
-	if (run->plan->slice)
-		(void)cgroup_remove(daemon->delegation.fd, run->plan->slice); /* when it was the last one */
+	leave_group(run);
 }
 
 static void check_frozen(struct run *run)

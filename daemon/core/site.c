@@ -13,6 +13,7 @@
 #include "control.h"
 #include "daemon.h"
 #include "failure.h"
+#include "group.h"
 #include "handover.h"
 #include "loader.h"
 #include "log.h"
@@ -177,15 +178,22 @@ static void set_nonblocking(int fd, bool wanted)
 		(void)fcntl(fd, F_SETFL, flags ^ O_NONBLOCK);
 }
 
-static int enable_controllers(struct site *site)
+/* The control groups around its own: those of its slice, with the controllers that its limits need. */
+static int enter_group(struct site *site)
 {
-	const struct resource_list *list = site->run->plan->resources->data;
-	int r = delegation_enable(&site->daemon->delegation, list->controllers);
+	struct run *run = site->run;
+	const struct site_spec *spec = run->plan->spec;
+	unsigned controllers = ((const struct resource_list *)run->plan->resources->data)->controllers;
+	struct diag diag = {0};
+	int r;
 
+	if (spec->slice)
+		r = group_enter(site->daemon, spec->slice, controllers, &run->group, &diag);
+	else
+		r = group_enable(site->daemon, NULL, controllers);
 	if (r < 0)
-		failure_record(site, launch_step_name(STEP_RESOURCES), -r,
-			       "the controllers of its limits cannot be enabled in torpor's cgroup: %s",
-			       strerror(-r));
+		failure_record(site, "slice", -r, "failed at step slice: %s",
+			       *diag.message ? diag.message : strerror(-r));
 	return r;
 }
 
@@ -195,7 +203,7 @@ void site_launch(struct site *site)
 	const struct site_spec *spec = run->plan->spec;
 
 	run->admitted = true;
-	if (enable_controllers(site) < 0) {
+	if (enter_group(site) < 0) {
 		site_dispatch(site, EVENT_FAILED, "failed");
 		return;
 	}

@@ -24,6 +24,7 @@ struct run {
 	struct site *site;
 	struct container container;
 	struct launch_plan *plan; /* the plan it was started with; one reference */
+	struct group *group;      /* the slice it has entered, or NULL */
 	struct launch_job job;
 	struct enforcement enforcement; /* of the container's limits */
 	struct hold hold;

@@ -199,6 +199,11 @@ static void check_path(struct verify *verify, const char *path, unsigned depth, 
 	if (str_has_suffix(path, unit_kind_suffix(UNIT_SITE))) {
 		verify->checked++;
 		check_site(verify, path);
+	} else if (str_has_suffix(path, unit_kind_suffix(UNIT_SLICE)) ||
+		   (str_has_suffix(path, ".conf") && strstr(path, ".slice.d/"))) {
+		verify->checked++;
+		if (slice_check_file(path, &diag) < 0)
+			report(verify, &diag);
 	} else if (str_has_suffix(path, unit_kind_suffix(UNIT_TEMPLATE)) ||
 		   (str_has_suffix(path, ".conf") && strstr(path, ".d/"))) {
 		verify->checked++;
@@ -206,7 +211,8 @@ static void check_path(struct verify *verify, const char *path, unsigned depth, 
 			report(verify, &diag);
 	} else if (named) {
 		diag_set(&diag, 0, path, 0,
-			 "expected the name of a unit: NAME.site, NAME.template, or NAME.site.d/NAME.conf");
+			 "expected the name of a unit: NAME.site, NAME.template, NAME.slice, or "
+			 "NAME.site.d/NAME.conf");
 		report(verify, &diag);
 	}
 }

@@ -14,6 +14,7 @@
 
 #include "cleanup.h"
 #include "daemon.h"
+#include "group.h"
 #include "loader.h"
 #include "log.h"
 #include "str.h"
@@ -24,7 +25,7 @@
 
 enum folder_kind {
 	FOLDER_PARENT,   /* of a lookup folder that may come into being */
-	FOLDER_BASE,     /* /etc/torpor: sites and templates may come into being */
+	FOLDER_BASE,     /* /etc/torpor: sites, templates and slices may come into being */
 	FOLDER_UNITS,    /* /etc/torpor/sites */
 	FOLDER_DROP_INS, /* /etc/torpor/sites/NAME.site.d */
 };
@@ -149,17 +150,23 @@ static void add_all(struct watch *watch)
 				(void)add_folder(watch, FOLDER_PARENT, UNIT_SITE, parent, NULL);
 		}
 		(void)add_folder(watch, FOLDER_BASE, UNIT_SITE, base, NULL);
-		add_unit_folder(watch, UNIT_SITE, base);
-		add_unit_folder(watch, UNIT_TEMPLATE, base);
+		for (enum unit_kind kind = 0; kind < UNIT_KINDS; kind++)
+			add_unit_folder(watch, kind, base);
 	}
 }
 
 static void apply(struct watch *watch, enum unit_kind unit, const char *name)
 {
-	if (unit == UNIT_SITE)
+	switch (unit) {
+	case UNIT_SITE:
 		loader_apply(watch->daemon, name);
-	else
+		break;
+	case UNIT_TEMPLATE:
 		loader_apply_template(watch->daemon, name);
+		break;
+	default:
+		group_load(watch->daemon, name);
+	}
 }
 
 /* A regular file that has just been made is still being written: its IN_CLOSE_WRITE will come. A link, or a
@@ -197,9 +204,11 @@ static bool awaited(const struct watch *watch, const struct folder *folder, cons
 {
 	char path[PATH_MAX];
 
+	for (enum unit_kind kind = 0; folder->kind == FOLDER_BASE && kind < UNIT_KINDS; kind++)
+		if (str_equal(name, unit_kind_folder(kind)))
+			return true;
 	if (folder->kind == FOLDER_BASE)
-		return str_equal(name, unit_kind_folder(UNIT_SITE)) ||
-		       str_equal(name, unit_kind_folder(UNIT_TEMPLATE));
+		return false;
 	snprintf(path, sizeof path, "%s/%s", folder->path, name);
 	for (size_t i = 0; i < 3; i++)
 		if (str_equal(path, watch->daemon->options.lookup.dirs[i]))

@@ -13,7 +13,8 @@ static enum exit_code command_help(struct ctl *ctl);
 static enum exit_code command_version(struct ctl *ctl);
 
 static const struct command commands[] = {
-	{"list", "[PATTERN...]", 0, INT_MAX, OPTION_STATE | OPTION_NAMES, "one line a site", command_list},
+	{"list", "[PATTERN...]", 0, INT_MAX, OPTION_STATE | OPTION_NAMES | OPTION_SLICE, "one line a site",
+	 command_list},
 	{"status", "[SITE...]", 0, INT_MAX, 0, "the whole box, or all about a site", command_status},
 	{"why", "SITE", 1, 1, 0, "who woke it, what holds it awake, what comes next", command_why},
 	{"wake", "SITE...", 1, INT_MAX, 0, "start or thaw, and wait until it is awake", command_wake},
@@ -73,8 +74,9 @@ static enum exit_code help_about(const struct ctl *ctl, const char *name)
 		json_decref(object);
 		return EXIT_OK;
 	}
-	printf("torporctl %s%s%s%s%s%s\n    %s. More in torporctl(1).\n", command->name,
+	printf("torporctl %s%s%s%s%s%s%s\n    %s. More in torporctl(1).\n", command->name,
 	       command->flags & OPTION_STATE ? " [--state=STATE,...]" : "",
+	       command->flags & OPTION_SLICE ? " [--slice=NAME]" : "",
 	       command->flags & OPTION_ALL ? " [--all]" : "",
 	       command->flags & OPTION_FOLLOW ? " [--follow]" : "", *command->arguments ? " " : "",
 	       command->arguments, command->summary);
@@ -94,6 +96,7 @@ static enum exit_code command_help(struct ctl *ctl)
 	     "Names of sites may be patterns with * and ? (quote them).\n\n"
 	     "  --json             objects for programs, on every command\n"
 	     "  --state=STATE,...  list: only sites in these states\n"
+	     "  --slice=NAME       list: only sites of this slice, and of those in it\n"
 	     "  -a, --all          cat: defaults too\n"
 	     "  --timeout=SECONDS  give up when torpord takes longer\n"
 	     "  --color=WHEN       auto, always or never\n"

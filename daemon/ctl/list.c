@@ -24,6 +24,7 @@ static const struct table_column columns[] = {
 	{"CONN", .right = true, .gives_way = 4},
 	{"MEMORY", .right = true, .gives_way = 1},
 	{"WAKES", .right = true, .gives_way = 3},
+	{"SLICE", .optional = true, .spare = true, .gives_way = 6, .least = 8, .cut = WIDTH_CUT_END},
 	{"TEMPLATE", .optional = true, .spare = true, .gives_way = 6, .least = 8, .cut = WIDTH_CUT_END},
 	{"ERROR", .optional = true, .gives_way = 5, .least = 20, .cut = WIDTH_CUT_END},
 };
@@ -49,17 +50,22 @@ static void keep_matches(const struct ctl *ctl, struct sites *sites)
 	sites->count = kept;
 }
 
-/* All sites, or those in the states of --state=A,B. */
+static json_t *choose(const struct ctl *ctl, const char *state)
+{
+	return json_pack("{s:s*, s:s*}", "state", state, "slice", ctl->options->slice);
+}
+
+/* All sites, or those in the states of --state=A,B; of the slice of --slice=. */
 static enum exit_code fetch(struct ctl *ctl, struct sites *sites)
 {
 	enum exit_code code = EXIT_OK;
 	autofree char *states = NULL;
 
 	if (!ctl->options->state)
-		return sites_list(ctl, NULL, sites);
+		return sites_list(ctl, choose(ctl, NULL), sites);
 	states = strdup(ctl->options->state);
 	for (char *rest = states, *state; code == EXIT_OK && (state = strsep(&rest, ","));)
-		code = sites_list(ctl, state, sites);
+		code = sites_list(ctl, choose(ctl, state), sites);
 	return code;
 }
 
@@ -80,6 +86,7 @@ static void print_table(struct ctl *ctl, const struct sites *sites)
 			field_count(arena, site, "connections"),
 			field_bytes(arena, site, "memory_bytes"),
 			field_count(arena, site, "wakes"),
+			field_text(arena, site, "slice"),
 			field_text(arena, site, "template"),
 			error ? arena_printf(arena, MARK_RED "%s" MARK_PLAIN, error) : NULL,
 		};

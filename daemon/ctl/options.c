@@ -23,6 +23,7 @@ enum {
 	KEY_COLOUR,
 	KEY_TIMEOUT,
 	KEY_STATE,
+	KEY_SLICE,
 	KEY_NAMES,
 	KEY_ALL,
 	KEY_FOLLOW,
@@ -38,6 +39,7 @@ static const struct option long_options[] = {
 	{"colour", required_argument, NULL, KEY_COLOUR},
 	{"timeout", required_argument, NULL, KEY_TIMEOUT},
 	{"state", required_argument, NULL, KEY_STATE},
+	{"slice", required_argument, NULL, KEY_SLICE},
 	{"names", no_argument, NULL, KEY_NAMES},
 	{"all", no_argument, NULL, KEY_ALL},
 	{"follow", no_argument, NULL, KEY_FOLLOW},
@@ -82,6 +84,20 @@ static int parse_directory(const char *name, const char *text, const char **ret)
 	return 0;
 }
 
+/* A file's name is fine, as for sites nowhere else: systemd's slices are written with their suffix. */
+static int parse_slice(struct options *options, char *text)
+{
+	if (str_has_suffix(text, ".slice"))
+		text[strlen(text) - strlen(".slice")] = '\0';
+	if (!str_valid_name(text)) {
+		log_error("--slice=%s: expected the name of a slice", text);
+		return -EINVAL;
+	}
+	options->slice = text;
+	options->flags |= OPTION_SLICE;
+	return 0;
+}
+
 static int parse_one(struct options *options, int key)
 {
 	switch (key) {
@@ -103,6 +119,8 @@ static int parse_one(struct options *options, int key)
 		options->state = optarg;
 		options->flags |= OPTION_STATE;
 		return 0;
+	case KEY_SLICE:
+		return parse_slice(options, optarg);
 	case KEY_NAMES:
 		options->flags |= OPTION_NAMES;
 		return 0;
@@ -136,6 +154,7 @@ static int check_flags(const struct options *options)
 		enum option_flag flag;
 		const char *name;
 	} flags[] = {{OPTION_STATE, "state"},
+		     {OPTION_SLICE, "slice"},
 		     {OPTION_NAMES, "names"},
 		     {OPTION_ALL, "all"},
 		     {OPTION_FOLLOW, "follow"}};

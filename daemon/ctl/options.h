@@ -14,6 +14,7 @@ enum option_flag {
 	OPTION_NAMES = 1 << 1,
 	OPTION_ALL = 1 << 2,
 	OPTION_FOLLOW = 1 << 3,
+	OPTION_SLICE = 1 << 4,
 };
 
 /* The command line. Strings are argv's. */
@@ -26,6 +27,7 @@ struct options {
 	const char *etc_dir, *lib_dir; /* NULL: torpord's default. Used by verify alone */
 	const char *run_option;        /* --run= as it was given, or NULL */
 	const char *state;             /* --state=, or NULL */
+	const char *slice;             /* --slice=, without its suffix, or NULL */
 	unsigned flags;                /* OPTION_... that were given */
 	bool json;
 	enum terminal_colour colour;

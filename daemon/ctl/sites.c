@@ -42,11 +42,11 @@ static int append(struct sites *sites, json_t *site)
 	return 0;
 }
 
-int sites_fetch(struct client *client, const char *state, struct sites *sites, struct reply *ret_error)
+int sites_fetch(struct client *client, json_t *parameters, struct sites *sites, struct reply *ret_error)
 {
 	uint64_t before = client->received_bytes;
 	bool more = true;
-	int r = client_send(client, "List", state ? json_pack("{s:s}", "state", state) : NULL, PROTOCOL_MORE);
+	int r = client_send(client, "List", parameters, PROTOCOL_MORE);
 
 	while (r >= 0 && more) {
 		struct reply reply;
@@ -72,11 +72,11 @@ int sites_fetch(struct client *client, const char *state, struct sites *sites, s
 	return r;
 }
 
-enum exit_code sites_list(struct ctl *ctl, const char *state, struct sites *sites)
+enum exit_code sites_list(struct ctl *ctl, json_t *parameters, struct sites *sites)
 {
 	enum exit_code code;
 	struct reply error;
-	int r = sites_fetch(&ctl->client, state, sites, &error);
+	int r = sites_fetch(&ctl->client, parameters, sites, &error);
 
 	if (r < 0)
 		return ctl_complain(ctl, r);

@@ -17,13 +17,14 @@ struct sites {
 
 void sites_finish(struct sites *sites);
 
-/* Asks List for the sites in state (NULL: all) and appends them. 0; 1 when the daemon answered with an error,
- * in *ret_error, which the caller gives to reply_finish(); -errno as client_wait(), -EMSGSIZE past any sense.
+/* Asks List for sites and appends them: of the parameters (NULL: all), whose reference is taken. 0; 1 when the
+ * daemon answered with an error, in *ret_error, which the caller gives to reply_finish(); -errno as
+ * client_wait(), -EMSGSIZE past any sense.
  */
-int sites_fetch(struct client *client, const char *state, struct sites *sites, struct reply *ret_error);
+int sites_fetch(struct client *client, json_t *parameters, struct sites *sites, struct reply *ret_error);
 
 /* The same on the connection of ctl, complaining of failures. */
-enum exit_code sites_list(struct ctl *ctl, const char *state, struct sites *sites);
+enum exit_code sites_list(struct ctl *ctl, json_t *parameters, struct sites *sites);
 
 void sites_sort_by_name(struct sites *sites);
 

@@ -189,13 +189,14 @@ static void print_wakes(struct ctl *ctl, const json_t *status)
 	line(ctl, "Hibernates", hibernation(ctl, status));
 }
 
-static void print_limits(struct ctl *ctl, const json_t *status)
+/* "memory.max=1073741824, pids.max=512", or NULL. */
+static const char *limits(struct ctl *ctl, const json_t *object)
 {
-	json_t *limits = json_object_get(status, "limits"), *value;
-	const char *missing = field_joined(&ctl->arena, status, "limits_not_in_force"), *text = NULL, *key;
+	json_t *listed = json_object_get(object, "limits"), *value;
+	const char *text = NULL, *key;
 	unsigned shown = 0;
 
-	json_object_foreach(limits, key, value)
+	json_object_foreach(listed, key, value)
 	{
 		const char *name = field_escape(&ctl->arena, key), *amount = field_print(&ctl->arena, value);
 
@@ -203,9 +204,43 @@ static void print_limits(struct ctl *ctl, const json_t *status)
 			text = text ? arena_printf(&ctl->arena, "%s, %s=%s", text, name, amount)
 				    : arena_printf(&ctl->arena, "%s=%s", name, amount);
 	}
-	line(ctl, "Limits", text);
+	return text;
+}
+
+static void print_not_in_force(struct ctl *ctl, const json_t *object)
+{
+	const char *missing = field_joined(&ctl->arena, object, "limits_not_in_force");
+
 	line(ctl, "Not in force",
 	     missing ? arena_printf(&ctl->arena, MARK_YELLOW "%s" MARK_PLAIN, missing) : NULL);
+}
+
+/* What a site shares with others of its slice, and of those around it. */
+static void print_slices(struct ctl *ctl, const json_t *status)
+{
+	const json_t *slices = json_object_get(status, "slices");
+
+	for (size_t i = 0; i < json_array_size(slices); i++) {
+		const json_t *slice = json_array_get(slices, i),
+			     *errors = json_object_get(slice, "file_errors");
+		const char *name = field_text(&ctl->arena, slice, "name"), *shared = limits(ctl, slice);
+
+		line(ctl, i == 0 ? "Slice" : NULL,
+		     arena_printf(&ctl->arena, "%s%s%s", name ? name : "?",
+				  shared ? ": " : " (no limits of its own)", shared ? shared : ""));
+		print_not_in_force(ctl, slice);
+		for (size_t k = 0; k < json_array_size(errors); k++)
+			line(ctl, "Refused",
+			     arena_printf(&ctl->arena, MARK_RED "%s" MARK_PLAIN,
+					  field_file_error(&ctl->arena, json_array_get(errors, k))));
+	}
+}
+
+static void print_limits(struct ctl *ctl, const json_t *status)
+{
+	line(ctl, "Limits", limits(ctl, status));
+	print_not_in_force(ctl, status);
+	print_slices(ctl, status);
 }
 
 void status_print(struct ctl *ctl, const json_t *status)

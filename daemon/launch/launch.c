@@ -206,8 +206,6 @@ static int make_cgroup(struct launch_thread *thread, struct launch_job *job, int
 
 	if (list->refused)
 		return refuse_limits(job, list);
-	if (plan->slice && mkdirat(thread->shared->cgroup_fd, plan->slice, 0755) < 0 && errno != EEXIST)
-		return fail(job, STEP_CGROUP, -errno, plan->slice);
 	*ret_fd = cgroup_create(thread->shared->cgroup_fd, plan->cgroup);
 	if (*ret_fd < 0)
 		return fail(job, STEP_CGROUP, *ret_fd, plan->cgroup);

@@ -174,24 +174,35 @@ static int plan_cgroup(struct launch_plan *plan)
 	struct arena *arena = &plan->arena;
 
 	/* The suffixes keep a site called "cgroup.procs" apart from the kernel's own files. */
-	if (spec->slice) {
-		plan->slice = arena_printf(arena, "%s.slice", spec->slice);
-		plan->cgroup = arena_printf(arena, "%s.slice/%s.site", spec->slice, spec->name);
-	} else {
+	if (!spec->slice) {
 		plan->cgroup = arena_printf(arena, "%s.site", spec->name);
+	} else {
+		const char *path = slice_path(arena, spec->slice);
+
+		plan->cgroup = path ? arena_printf(arena, "%s/%s.site", path, spec->name) : NULL;
 	}
-	return plan->cgroup && (plan->slice || !spec->slice) ? 0 : -ENOMEM;
+	return plan->cgroup ? 0 : -ENOMEM;
 }
 
 /* The blob that holds this content, which is its own key; the content is taken over. */
-static struct blob *intern(struct planner *planner, void *data, size_t bytes)
+static struct blob *intern(struct blob_pool *pool, void *data, size_t bytes)
 {
-	struct blob *blob = blob_find(&planner->pool, data, bytes);
+	struct blob *blob = blob_find(pool, data, bytes);
 
 	if (!blob)
-		return blob_add(&planner->pool, NULL, 0, data, bytes);
+		return blob_add(pool, NULL, 0, data, bytes);
 	free(data);
 	return blob;
+}
+
+struct blob *plan_slice(struct planner *planner, const struct slice_spec *spec)
+{
+	struct resource_builder builder;
+	struct resource_list *list;
+	size_t bytes;
+
+	resources_begin(&builder, spec ? spec->resources : NULL, planner->host, 0);
+	return resources_finish(&builder, &list, &bytes) == 0 ? intern(&planner->resources, list, bytes) : NULL;
 }
 
 static int plan_resources(struct planner *planner, struct launch_plan *plan)
@@ -206,14 +217,14 @@ static int plan_resources(struct planner *planner, struct launch_plan *plan)
 	resources_begin(&builder, plan->spec->resources, planner->host, plan->spec->n_devices + 1);
 	r = devices_compile(plan->spec, &builder, &program, &program_bytes);
 	if (r == 0 && program) {
-		plan->devices = intern(planner, program, program_bytes);
+		plan->devices = intern(&planner->devices, program, program_bytes);
 		r = plan->devices ? 0 : -ENOMEM;
 	}
 	if (r < 0)
 		builder.error = r;
 	r = resources_finish(&builder, &list, &bytes);
 	if (r == 0) {
-		plan->resources = intern(planner, list, bytes);
+		plan->resources = intern(&planner->resources, list, bytes);
 		r = plan->resources ? 0 : -ENOMEM;
 	}
 	return r;
@@ -229,7 +240,7 @@ static int plan_mounts(struct planner *planner, struct launch_plan *plan)
 		r = mounts_compile_shared(planner->host, &list, &bytes);
 		if (r < 0)
 			return r;
-		planner->shared_mounts = intern(planner, list, bytes);
+		planner->shared_mounts = intern(&planner->mounts, list, bytes);
 		if (!planner->shared_mounts)
 			return -ENOMEM;
 	}
@@ -237,13 +248,13 @@ static int plan_mounts(struct planner *planner, struct launch_plan *plan)
 	r = mounts_compile_system(plan->spec, planner->host, &list, &bytes);
 	if (r < 0)
 		return r;
-	plan->system_mounts = intern(planner, list, bytes);
+	plan->system_mounts = intern(&planner->mounts, list, bytes);
 	if (!plan->system_mounts)
 		return -ENOMEM;
 	r = mounts_compile_unit(plan->spec, planner->host, plan->uid, plan->gid, &list, &bytes);
 	if (r < 0)
 		return r;
-	plan->unit_mounts = intern(planner, list, bytes);
+	plan->unit_mounts = intern(&planner->mounts, list, bytes);
 	return plan->unit_mounts ? 0 : -ENOMEM;
 }
 
@@ -270,7 +281,7 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 		if (r == 0)
 			r = plan_mounts(planner, plan);
 		if (r == 0)
-			r = syscalls_compile(&planner->pool, spec, &plan->syscalls);
+			r = syscalls_compile(&planner->syscalls, spec, &plan->syscalls);
 		if (r == 0)
 			plan->intercepts = syscalls_notify(plan->syscalls);
 		if (r < 0)

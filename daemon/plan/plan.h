@@ -12,6 +12,7 @@
 #include "host.h"
 #include "mounts.h"
 #include "resources.h"
+#include "slice.h"
 #include "spec.h"
 #include "syscalls.h"
 
@@ -28,8 +29,8 @@ struct launch_plan {
 	struct arena arena;
 	struct site_spec *spec; /* owned: the plan's strings are the spec's */
 
-	const char *cgroup; /* relative to torpor's own: "example.com.site" or "NAME.slice/example.com.site" */
-	const char *slice;  /* "NAME.slice", to be made first; NULL: none */
+	const char *cgroup;     /* relative to torpor's own: "example.com.site" or
+				   "a.slice/a-b.slice/example.com.site" */
 	struct blob *resources; /* a struct resource_list */
 	struct blob *devices;   /* an array of struct bpf_insn; NULL: every device is allowed */
 
@@ -49,7 +50,8 @@ struct launch_plan {
 /* What plans are made with: facts of the host, shared content, user names looked up before. */
 struct planner {
 	const struct host *host; /* the caller's; constant */
-	struct blob_pool pool;
+	/* One for each kind of content: what stands for itself in one may be what another was made from. */
+	struct blob_pool mounts, syscalls, resources, devices;
 	struct blob *shared_mounts; /* made at first use; one reference is the planner's */
 	struct account *accounts;   /* owned list */
 };
@@ -64,6 +66,10 @@ void planner_forget_accounts(struct planner *planner);
  * the spec is still the caller's: -errno with *diag (-EINVAL: no such user or group, a program that cannot be
  * named; -ENOMEM). */
 int plan_create(struct planner *planner, struct site_spec *spec, struct launch_plan **ret, struct diag *diag);
+
+/* What the limits of a slice come to (NULL: of one without a file): a blob with a struct resource_list, one
+ * more reference of which is the caller's. NULL when out of memory. */
+struct blob *plan_slice(struct planner *planner, const struct slice_spec *spec);
 
 struct launch_plan *plan_ref(struct launch_plan *plan);
 

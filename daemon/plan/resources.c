@@ -306,14 +306,16 @@ static void add_io_limits(struct resource_builder *b, const struct resource_spec
 void resources_begin(struct resource_builder *b, const struct resource_spec *spec, const struct host *host,
 		     unsigned n_more)
 {
-	*b = (struct resource_builder){.host = host, .require = spec->require_limits};
+	unsigned n_io_limits = spec ? spec->n_io_limits : 0;
+
+	*b = (struct resource_builder){.host = host, .require = spec && spec->require_limits};
 	arena_init(&b->arena);
-	b->writes = arena_alloc(&b->arena, (CGROUP_FILES + 2 * spec->n_io_limits) * sizeof *b->writes);
-	b->missing = arena_alloc(&b->arena, (CGROUP_FILES + spec->n_io_limits + n_more) * sizeof *b->missing);
-	if (!b->writes || !b->missing) {
+	b->writes = arena_alloc(&b->arena, (CGROUP_FILES + 2 * n_io_limits) * sizeof *b->writes);
+	b->missing = arena_alloc(&b->arena, (CGROUP_FILES + n_io_limits + n_more) * sizeof *b->missing);
+	if (!b->writes || !b->missing)
 		b->error = -ENOMEM;
+	if (b->error || !spec)
 		return;
-	}
 	add_cpu_weight(b, spec->cpu_weight);
 	add_cpu_max(b, spec->cpu_quota_us, spec->cpu_quota_period_us);
 	add_sets(b, spec);

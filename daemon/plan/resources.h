@@ -49,8 +49,9 @@ struct resource_builder {
 	int error;        /* sticky: -ENOMEM */
 };
 
-/* Begins a list: its writes for [Resources], in an order in which the kernel takes them. There will be room for
- * n_more entries that resource_missing() adds. File names and formats: Documentation/admin-guide/cgroup-v2.rst.
+/* Begins a list: its writes for [Resources] (NULL: none), in an order in which the kernel takes them. There
+ * will be room for n_more entries that resource_missing() adds. File names and formats:
+ * Documentation/admin-guide/cgroup-v2.rst.
  */
 void resources_begin(struct resource_builder *builder, const struct resource_spec *spec,
 		     const struct host *host, unsigned n_more);

@@ -83,6 +83,7 @@ struct key_table {
 };
 
 extern const struct key_table site_keys;   /* into struct site_spec */
+extern const struct key_table slice_keys;  /* into struct slice_spec */
 extern const struct key_table config_keys; /* into struct config */
 
 /* Connects the unit's assignments to keys of the table. -EINVAL with *diag for an unknown section or key,

@@ -29,14 +29,22 @@ static void cleanup_names(struct names *names)
 	lookup_free_list(names->items);
 }
 
+static const struct {
+	const char *folder, *suffix;
+} kinds[UNIT_KINDS] = {
+	[UNIT_SITE] = {"sites", ".site"},
+	[UNIT_TEMPLATE] = {"templates", ".template"},
+	[UNIT_SLICE] = {"slices", ".slice"},
+};
+
 const char *unit_kind_folder(enum unit_kind kind)
 {
-	return kind == UNIT_SITE ? "sites" : "templates";
+	return kinds[kind].folder;
 }
 
 const char *unit_kind_suffix(enum unit_kind kind)
 {
-	return kind == UNIT_SITE ? ".site" : ".template";
+	return kinds[kind].suffix;
 }
 
 void lookup_free_list(char **list)

@@ -12,9 +12,9 @@ struct lookup {
 	const char *dirs[3]; /* etc, run, lib: "/etc/torpor", "/run/torpor", "/usr/lib/torpor" */
 };
 
-enum unit_kind { UNIT_SITE, UNIT_TEMPLATE };
+enum unit_kind { UNIT_SITE, UNIT_TEMPLATE, UNIT_SLICE, UNIT_KINDS };
 
-/* Folder ("sites", "templates") and suffix (".site", ".template") of a kind. */
+/* Folder ("sites", "templates", "slices") and suffix (".site", ".template", ".slice") of a kind. */
 const char *unit_kind_folder(enum unit_kind kind);
 const char *unit_kind_suffix(enum unit_kind kind);
 
@@ -28,8 +28,8 @@ int lookup_find(const struct lookup *lookup, enum unit_kind kind, const char *na
  * lookup_free_list(). */
 int lookup_drop_ins(const struct lookup *lookup, enum unit_kind kind, const char *name, char ***ret);
 
-/* The names of all sites that have a file in any of the folders, sorted by byte order, each once; invalid
- * names are listed too (loading refuses them with a diag), hidden files are not. */
+/* The names of all units of a kind that have a file in any of the folders, sorted by byte order, each once;
+ * invalid names are listed too (loading refuses them with a diag), hidden files are not. */
 int lookup_list(const struct lookup *lookup, enum unit_kind kind, char ***ret, size_t *ret_count);
 
 void lookup_free_list(char **list);

@@ -59,8 +59,12 @@ static const struct key keys[] = {
 		 "applies first, then the unit's own lines. A template may have a template itself."},
 	{SITE("Enabled", type_bool, enabled), .argument = "BOOLEAN", .fallback = "yes",
 	 .help = "With no, the site is known but its sockets are not opened."},
-	{SITE("Slice", type_name, slice), .argument = "NAME", .unset_means = "none",
-	 .help = "The group of sites that this one belongs to. Its sites share one cgroup."},
+	{SITE("Slice", type_slice, slice), .argument = "NAME", .unset_means = "none",
+	 .help = "The slice that the site belongs to, with or without \".slice\" behind it: a group of sites "
+		 "that "
+		 "share one control group, and the limits that slices/NAME.slice gives to them together. That "
+		 "file "
+		 "need not be there. A slice \"a-b\" lies in the slice \"a\"."},
 
 	{SOCKET("ListenStream", type_listener, listeners), .parameter = SOCK_STREAM, .argument = "ADDRESS",
 	 .phase = KEY_LISTENER,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pack.h"
+#include "slice.h"
 #include "str.h"
 #include "value.h"
 
@@ -16,16 +17,25 @@ static int parse_string(struct setting *setting, const char *text)
 	return setting_expand(setting, text, field_of(setting));
 }
 
-static int parse_name(struct setting *setting, const char *text)
+static int parse_slice(struct setting *setting, const char *text)
 {
+	char *name;
 	int error = setting_expand(setting, text, &text);
 
 	if (error < 0)
 		return error;
-	if (!str_valid_name(text))
-		return setting_refuse(setting, "expected a name of 1 to %d letters, digits and \":-_.@\"",
-				      NAME_BYTES_MAX);
-	*(const char **)field_of(setting) = text;
+	name = arena_strdup(setting->arena, text);
+	if (!name)
+		return -ENOMEM;
+	if (str_has_suffix(name, unit_kind_suffix(UNIT_SLICE)))
+		name[strlen(name) - strlen(unit_kind_suffix(UNIT_SLICE))] = '\0';
+	if (!slice_valid_name(name))
+		return setting_refuse(
+			setting,
+			"expected the name of a slice: 1 to %d letters, digits and \":-_.@\", with a "
+			"single '-' where it lies in another",
+			NAME_BYTES_MAX);
+	*(const char **)field_of(setting) = name;
 	return 0;
 }
 
@@ -168,9 +178,9 @@ const struct type type_string = {
 	.format = format_string,
 	.copy = type_copy_string,
 };
-const struct type type_name = {
+const struct type type_slice = {
 	sizeof(char *),
-	.parse = parse_name,
+	.parse = parse_slice,
 	.format = format_string,
 	.copy = type_copy_string,
 };

@@ -22,7 +22,7 @@ extern const struct type type_signal;       /* int */
 extern const struct type type_choice;       /* an enum, one of key->choices */
 extern const struct type type_choice_small; /* int8_t, the same */
 extern const struct type type_string;       /* const char *, specifiers expanded */
-extern const struct type type_name;         /* const char *, as str_valid_name() */
+extern const struct type type_slice;        /* const char *, as slice_valid_name() */
 extern const struct type type_template;     /* not kept: spec_load() follows it */
 extern const struct type type_user;         /* const char *, a name or number */
 extern const struct type type_cpus;         /* const char *, a list in the kernel's form */

@@ -19,8 +19,8 @@
 
 static int usage(void)
 {
-	fputs("usage: unit-keys --man|--man-config [PAGE.in]\n"
-	      "       unit-keys --names|--names-config\n"
+	fputs("usage: unit-keys --man|--man-slice|--man-config [PAGE.in]\n"
+	      "       unit-keys --names|--names-slice|--names-config\n"
 	      "With a PAGE.in, prints it with its lines @KEYS@, @SPECIFIERS@, @GROUPS@ and @HAZARDS@ "
 	      "replaced.\n",
 	      stderr);
@@ -174,6 +174,8 @@ int main(int argc, char **argv)
 		return usage();
 	if (str_has_suffix(argv[1], "-config"))
 		table = &config_keys;
+	else if (str_has_suffix(argv[1], "-slice"))
+		table = &slice_keys;
 	if (strncmp(argv[1], "--names", 7) == 0 && argc == 2)
 		print_names(table);
 	else if (strncmp(argv[1], "--man", 5) != 0)

@@ -103,6 +103,17 @@ def test_list_of_a_state(box):
     assert result.code == USAGE and "there is no state asleep" in result.err and "frozen" in result.err
 
 
+def test_list_of_a_slice(box):
+    box.sites["b.example"]["slice"] = "shop-b"
+    assert "SLICE" in run(box, "list").lines[0] and "shop-b" in run(box, "list").out
+    box.calls.clear()
+    run(box, "list", "--slice=shop.slice", "--state=awake,cold")
+    run(box, "list", "--slice", "shop")
+    assert box.asked("List") == [{"state": "awake", "slice": "shop"}, {"state": "cold", "slice": "shop"}, {"slice": "shop"}]
+    for arguments in (["list", "--slice=a/b"], ["list", "--slice="], ["wake", "--slice=shop", "b.example"]):
+        assert run(box, *arguments).code == USAGE
+
+
 def test_list_of_nothing(fake):
     result = run(fake, "list")
     assert result.code == OK and result.lines[-1] == "0 sites"
@@ -162,7 +173,11 @@ def test_status_of_a_site(box):
         "b.example", description="The shop", templates=["php", "base"], pid=4711, cgroup="/torpor/b.example",
         listeners=[{"address": "0.0.0.0:8080", "type": "stream", "fd_name": "http"},
                    {"address": "/run/b.sock", "type": "stream", "fd_name": "b.example"}],
-        limits={"MemoryMax": "256M"}, limits_not_in_force=["MemoryMax"], connections=4, waiting=1, cpu=0.034,
+        limits={"MemoryMax": "256M"}, limits_not_in_force=["MemoryMax"], slice="shop-b",
+        slices=[{"name": "shop-b", "description": "shop-b", "limits": {}, "limits_not_in_force": [], "file_errors": []},
+                {"name": "shop", "description": "Shops", "limits": {"memory.max": "1073741824", "cpu.weight": "80"},
+                 "limits_not_in_force": ["IOWeight= (no io)"],
+                 "file_errors": [{"file": "/etc/torpor/slices/shop.slice", "line": 3, "message": "no"}]}], connections=4, waiting=1, cpu=0.034,
         cpu_usage_us=1_234_567, memory_bytes=69206016, wakes=12, thaws=30, last_wake_us=now_us() - 61_000_000,
         last_wake_took_us=12_345, last_wake_by="a connection to 0.0.0.0:8080", idle_us=12_000_000,
         freezes_in_us=18_000_000, stops_in_us=588_000_000, restart_needed=True, status_text="idle: 2",
@@ -175,7 +190,9 @@ def test_status_of_a_site(box):
                  "CPU: 1.2s, 3.4% now\n", "Connections: 4, 1 waiting to be accepted\n", "Wakes: 12, thaws: 30\n",
                  "1min 1s ago, took 12.3ms, by a connection to 0.0.0.0:8080\n", "Idle: for 12.0s\n",
                  "Hibernates: frozen in 18.0s, stopped in 9min 48s\n", "Limits: MemoryMax=256M\n",
-                 "Not in force: MemoryMax\n", "torporctl restart b.example\n",
+                 "Not in force: MemoryMax\n", "Slice: shop-b (no limits of its own)\n",
+                 " shop: memory.max=1073741824, cpu.weight=80\n", "Not in force: IOWeight= (no io)\n",
+                 "Refused: /etc/torpor/slices/shop.slice:3: no\n", "torporctl restart b.example\n",
                  "Refused: /etc/torpor/sites/b.example.site:12: MemoryMax=1Q: no size\n", "last good unit"):
         assert text in result.out
     assert run(box, "status", "b.example", "--json").json == box.statuses["b.example"]
@@ -584,7 +601,9 @@ def test_replies_of_wrong_types(box, command):
 FULL = status("x", templates=["t"], pid=1, cgroup="/", limits={"a": "b"}, limits_not_in_force=["c"], connections=1,
               waiting=1, cpu=0.5, cpu_usage_us=1, memory_bytes=1, last_wake_us=1, last_wake_took_us=1, last_wake_by="x",
               idle_us=1, busy="x", freezes_in_us=1, stops_in_us=1, status_text="x",
-              file_errors=[{"file": "f", "line": 1, "message": "m"}],
+              file_errors=[{"file": "f", "line": 1, "message": "m"}], slice="s",
+              slices=[{"name": "s", "description": "d", "file": "f", "limits": {"a": "b"}, "limits_not_in_force": ["c"],
+                       "file_errors": [{"file": "f", "line": 1, "message": "m"}]}],
               failure={"time_us": 1, "step": "s", "errno": 1, "message": "m", "restarts": 1, "retry_in_us": 1})
 
 
@@ -668,6 +687,8 @@ def test_escapes_everywhere(box):
     hostile = {key: HOSTILE for key in FULL}
     hostile.update(templates=[HOSTILE], listeners=[{"address": HOSTILE, "type": HOSTILE, "fd_name": HOSTILE}],
                    limits={HOSTILE: HOSTILE}, limits_not_in_force=[HOSTILE],
+                   slices=[{"name": HOSTILE, "limits": {HOSTILE: HOSTILE}, "limits_not_in_force": [HOSTILE],
+                            "file_errors": [{"file": HOSTILE, "line": 1, "message": HOSTILE}]}],
                    file_errors=[{"file": HOSTILE, "line": 1, "message": HOSTILE}], failure={"step": HOSTILE, "message": HOSTILE})
     box.on["GetStatus"] = lambda parameters: {"status": hostile}
     result = run(box, "status", "a.example")

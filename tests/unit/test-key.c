@@ -172,7 +172,11 @@ static void test_refusals(void **state)
 	static const char *const bad[][2] = {
 		{"[Site]\nEnabled=maybe", "expected yes or no"},
 		{"[Site]\nTemplate=../x", "expected the name of a template"},
-		{"[Site]\nSlice=a/b", "expected a name"},
+		{"[Site]\nSlice=a/b", "expected the name of a slice"},
+		{"[Site]\nSlice=a--b", "expected the name of a slice"},
+		{"[Site]\nSlice=a-", "expected the name of a slice"},
+		{"[Site]\nSlice=-.slice", "expected the name of a slice"},
+		{"[Site]\nSlice=.slice", "expected the name of a slice"},
 		{"[Socket]\nListenStream=localhost:80", "names are not looked up"},
 		{"[Socket]\nListenSequentialPacket=80", "only unix sockets"},
 		{"[Socket]\nListenStream=80\nListenStream=80", "listens there already"},

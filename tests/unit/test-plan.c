@@ -40,6 +40,12 @@ static int setup(void **state)
 	return 0;
 }
 
+static bool has_blobs(const struct planner *planner)
+{
+	return planner->mounts.blobs || planner->syscalls.blobs || planner->resources.blobs ||
+	       planner->devices.blobs;
+}
+
 /* Nothing is left behind, by any test. */
 static int teardown(void **state)
 {
@@ -48,7 +54,7 @@ static int teardown(void **state)
 	fail_at = 0;
 	planner_finish(&fixture->planner);
 	scratch_finish(&fixture->scratch);
-	return fixture->planner.pool.blobs || fixture->planner.accounts || live != 0 ? -1 : 0;
+	return has_blobs(&fixture->planner) || fixture->planner.accounts || live != 0 ? -1 : 0;
 }
 
 /* The spec of a site whose [Container] holds these lines too. */
@@ -233,11 +239,13 @@ static void test_cgroup(void **state)
 	struct launch_plan *plan = make(*state, "cgroup.procs", "[Site]\n");
 
 	assert_string_equal(plan->cgroup, "cgroup.procs.site");
-	assert_null(plan->slice);
 	plan_unref(plan);
 	plan = make(*state, "a", "[Site]\nSlice=customers\n");
 	assert_string_equal(plan->cgroup, "customers.slice/a.site");
-	assert_string_equal(plan->slice, "customers.slice");
+	plan_unref(plan);
+	plan = make(*state, "a", "[Site]\nSlice=customers-shop-test.slice\n");
+	assert_string_equal(plan->cgroup,
+			    "customers.slice/customers-shop.slice/customers-shop-test.slice/a.site");
 	plan_unref(plan);
 }
 
@@ -276,6 +284,31 @@ static void test_resources_shared(void **state)
 	one = make(*state, "d", "DevicePolicy=auto\n");
 	assert_null(one->devices);
 	plan_unref(one);
+}
+
+/* A slice without limits, beside a site: nothing that looks alike is taken for something else. */
+static void test_slice(void **state)
+{
+	struct fixture *fixture = *state;
+	struct launch_plan *plan = make(fixture, "a", "");
+	struct slice_spec *spec;
+	struct blob *none = plan_slice(&fixture->planner, NULL), *some;
+	const struct resource_list *list = none->data;
+	struct diag diag;
+
+	assert_int_equal(none->data_bytes, sizeof *list);
+	assert_true(list->n_writes == 0 && list->n_missing == 0 && list->refused == 0);
+	scratch_write(&fixture->scratch, "etc/slices/s.slice", "[Resources]\nMemoryMax=1G\nIOWeight=5\n");
+	assert_int_equal(slice_load(&fixture->scratch.lookup, "s", &spec, &diag), 0);
+	some = plan_slice(&fixture->planner, spec);
+	list = some->data;
+	assert_int_equal(list->n_writes, 1);
+	assert_string_equal(resource_text(list, list->writes[0].value), "1073741824");
+	assert_int_equal(list->n_missing, 1);
+	slice_free(spec);
+	blob_unref(some);
+	blob_unref(none);
+	plan_unref(plan);
 }
 
 static const struct plan_limit *limit_of(const struct launch_plan *plan, int resource)
@@ -413,7 +446,7 @@ static void test_out_of_memory(void **state)
 		}
 		plan_unref(plan);
 		planner_finish(&planner);
-		assert_null(planner.pool.blobs);
+		assert_false(has_blobs(&planner));
 		if (spec)
 			assert_int_equal(live, before);
 	}
@@ -426,10 +459,10 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(default_user),        TEST(named_user),       TEST(numeric_user),  TEST(unknown_accounts),
-		TEST(accounts_remembered), TEST(references),       TEST(sharing),       TEST(cgroup),
-		TEST(resources),           TEST(resources_shared), TEST(limits),        TEST(oom_score),
-		TEST(capabilities),        TEST(dump_lines),       TEST(out_of_memory),
+		TEST(default_user),        TEST(named_user),       TEST(numeric_user), TEST(unknown_accounts),
+		TEST(accounts_remembered), TEST(references),       TEST(sharing),      TEST(cgroup),
+		TEST(resources),           TEST(resources_shared), TEST(slice),        TEST(limits),
+		TEST(oom_score),           TEST(capabilities),     TEST(dump_lines),   TEST(out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,7 @@ static void set(struct refused **table, const char *name, int error, const char 
 	struct diag diag;
 
 	diag_set(&diag, error, file, line, "%s", message);
-	refused_set(table, name, error, &diag);
+	refused_set(table, "site", name, error, &diag);
 	memset(&diag, 'x', sizeof diag); /* it has its own copy */
 }
 
@@ -75,7 +75,7 @@ static void test_set_and_clear(void **state)
 	struct refused **table = *state;
 
 	assert_null(refused_find(*table, "a"));
-	refused_clear(table, "a");
+	refused_clear(table, "site", "a");
 	assert_int_equal(errors + others, 0);
 	set(table, "a", -EINVAL, "/etc/torpor/sites/a.site", 3, "unknown key");
 	set(table, "b", -EADDRINUSE, "/etc/torpor/sites/b.site", 0, "taken");
@@ -84,7 +84,7 @@ static void test_set_and_clear(void **state)
 	assert_refused(*table, "b", -EADDRINUSE, "/etc/torpor/sites/b.site", 0, "taken");
 	assert_null(refused_find(*table, "c"));
 	assert_null(refused_find(*table, ""));
-	refused_clear(table, "a");
+	refused_clear(table, "site", "a");
 	assert_null(refused_find(*table, "a"));
 	assert_non_null(refused_find(*table, "b"));
 	assert_int_equal(others, 1);
@@ -101,7 +101,7 @@ static void test_said_once(void **state)
 	assert_string_equal(last, "site a: a.site:3: unknown key");
 	set(table, "b", -EINVAL, "a.site", 3, "unknown key");
 	assert_int_equal(errors, 2);
-	refused_clear(table, "a");
+	refused_clear(table, "site", "a");
 	set(table, "a", -EINVAL, "a.site", 3, "unknown key");
 	assert_int_equal(errors, 3);
 }
