@@ -146,13 +146,13 @@ static void carry_epoll(pid_t tid, int pidfd, int epoll_number, int number, int 
 	file = fopen(path, "re");
 	while (file && fgets(line, sizeof line, file)) {
 		struct epoll_event event;
+		uint32_t events;
 		uint64_t data;
 		int found;
 
-		if (sscanf(line, "tfd: %d events: %" SCNx32 " data: %" SCNx64, &found, &event.events, &data) ==
-			    3 &&
+		if (sscanf(line, "tfd: %d events: %" SCNx32 " data: %" SCNx64, &found, &events, &data) == 3 &&
 		    found == number) {
-			event.data.u64 = data;
+			event = (struct epoll_event){.events = events, .data.u64 = data};
 			register_with(pidfd, epoll_number, number, listener_fd, &event);
 		}
 	}

@@ -218,10 +218,10 @@ static int step_handover(struct child_context *c)
 {
 	const struct site_spec *spec = c->plan->spec;
 	struct iovec parts[2 + SPEC_LISTENERS_MAX];
-	struct {
+	union {
 		struct cmsghdr header;
-		int notify_fd;
-	} control = {{CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}, c->notify_fd};
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {{CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
 	struct msghdr message = {.msg_iov = parts,
 				 .msg_iovlen = 2 + spec->n_listeners,
 				 .msg_control = &control,
@@ -230,6 +230,7 @@ static int step_handover(struct child_context *c)
 
 	if (!c->plan->intercepts)
 		return 0;
+	*(int *)(void *)CMSG_DATA(&control.header) = c->notify_fd;
 	parts[0] = (struct iovec){&c->hello, sizeof c->hello};
 	parts[1] = (struct iovec){c->sockets, spec->n_listeners * sizeof c->sockets[0]};
 	for (unsigned i = 0; i < spec->n_listeners; i++) {
