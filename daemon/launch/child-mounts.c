@@ -176,15 +176,18 @@ static uint64_t attributes_of(const struct mount_op *op)
 int child_open_source(const struct mount_op *op, const char *source)
 {
 	unsigned recursive = op->flags & MOUNT_OP_RECURSIVE ? AT_RECURSIVE : 0;
+	/* Where the host's mounts are shared, as under systemd, a clone is a peer: what is mounted on one would
+	 * show in the other. */
+	struct mount_attr attr = {.attr_set = attributes_of(op), .propagation = MS_PRIVATE};
 	long fd = RAWCALL(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
-	int r;
+	long r;
 
 	if (fd < 0)
 		return (int)fd;
-	r = set_attributes(fd, recursive, attributes_of(op), 0);
+	r = RAWCALL(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | recursive, &attr, sizeof attr);
 	if (r < 0) {
 		close_fd(fd);
-		return r;
+		return (int)r;
 	}
 	return (int)fd;
 }

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import socket
+import subprocess
 
 import pytest
 
@@ -190,6 +191,29 @@ def test_no_mount_point_of_the_host_is_left(torpor, probe):
     text = http_get(address, "/mounts").text
     assert "shared:" not in text
     assert str(torpor.cgroup) not in text and "cgroup" not in text
+
+
+@pytest.fixture
+def shared_folder(torpor):
+    """A folder of the host whose mounts are shared with their copies, as all of them are under systemd."""
+    path = torpor.directory / "shared"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "torpor-test", path], check=True)
+    subprocess.run(["mount", "--make-shared", path], check=True)
+    (path / "below").mkdir()
+    yield path
+    subprocess.run(["umount", "--recursive", path], check=True)
+
+
+@pytest.mark.parametrize("how", ["rbind", "norbind"])
+def test_mounts_of_the_host_stay_outside(probe, shared_folder, how):
+    """What is mounted later in a folder that the unit binds."""
+    address = probe(BindPaths=f"{shared_folder}:/shared:{how}")
+    assert http_get(address, "/list?path=/shared").lines == ["below"]
+    assert "shared:" not in http_get(address, "/mounts").text
+    subprocess.run(["mount", "-t", "tmpfs", "torpor-test", shared_folder / "below"], check=True)
+    (shared_folder / "below" / "file").touch()
+    assert http_get(address, "/list?path=/shared/below").lines == []
 
 
 def test_mounts_are_nosuid(probe):
