@@ -362,6 +362,7 @@ def test_connection_while_stopping_wakes_again(torpor):
     torpor.start()
     with HttpConnection(address) as slow, torpor.events("a") as events:
         slow.get()
+        torpor.wait_state("a", "awake")  # the program may answer before torpord has been told of its start
         slow.send("/slow?ms=500")
         wait_until(lambda: http_get(address, "/counter").text != "1\n", "the request")
         with torpor.connection() as control:
