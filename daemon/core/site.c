@@ -437,8 +437,10 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 		give_place_up(run);
 		site_dispatch(site, EVENT_EXITED, "stop");
 	} else if (run->job_in_flight) {
-		if (run->failed_start)
+		if (run->failed_start) {
 			kill_container(run);
+			give_place_up(run); /* the launcher may be held for ever */
+		}
 	} else if (container_exists(&run->container) && !run->killed) {
 		stop_container(site, from);
 	}

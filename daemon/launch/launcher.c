@@ -16,6 +16,7 @@
 #include "log.h"
 #include "own-descriptors.h"
 
+#define HELD_MAX          64                 /* threads in the place of those that a start holds */
 #define SPARES_A_THREAD   4                  /* sandboxes made ahead */
 #define QUIET_NS          UINT64_C(2000000)  /* without a start, before the next one is prepared */
 #define PREPARE_ANYWAY_NS UINT64_C(20000000) /* where starts never leave off for so long */
@@ -43,10 +44,11 @@ struct launcher {
 	unsigned ready;                    /* threads that have prepared themselves, or failed to */
 	unsigned running;                  /* threads that have not left yet */
 	int error;                         /* the first, of a thread's preparation */
+	unsigned busy;                     /* threads that carry a job out */
 	bool stopping;
 
 	unsigned n_workers;
-	struct worker workers[];
+	struct worker workers[]; /* [n_threads + HELD_MAX] */
 };
 
 static void queue_push(struct queue *queue, struct launch_job *job)
@@ -68,11 +70,31 @@ static struct launch_job *queue_pop(struct queue *queue)
 	return job;
 }
 
-/* One job. Called and left with the mutex. */
+static void *worker_main(void *argument);
+
+/* Threads share the descriptor table of the one that creates them. Called with the mutex. */
+static int start_worker(struct launcher *launcher)
+{
+	struct worker *worker = &launcher->workers[launcher->n_workers];
+	int r;
+
+	worker->launcher = launcher;
+	r = -pthread_create(&worker->thread, NULL, worker_main, worker);
+	if (r == 0) {
+		launcher->n_workers++;
+		launcher->running++;
+	}
+	return r;
+}
+
+/* One job. A start may be held for ever, by a file system or a log that does not answer: another thread is
+ * there before that can be the last one. Called and left with the mutex. */
 static void work(struct launcher *launcher, struct launch_thread *thread)
 {
 	struct launch_job *job = queue_pop(&launcher->waiting);
 
+	if (++launcher->busy == launcher->n_workers && launcher->n_workers < launcher->n_threads + HELD_MAX)
+		(void)start_worker(launcher);
 	pthread_mutex_unlock(&launcher->mutex);
 	BEGIN_OWN_DESCRIPTORS();
 	launch_run(thread, job);
@@ -85,6 +107,7 @@ static void work(struct launcher *launcher, struct launch_thread *thread)
 	(void)eventfd_write(thread->shared->event_fd, 1);
 	END_OWN_DESCRIPTORS();
 	pthread_mutex_lock(&launcher->mutex);
+	launcher->busy--;
 }
 
 /* Part of the preparation of later starts; whether there is more of it. It takes only what the processors have
@@ -150,24 +173,14 @@ static void serve(struct launcher *launcher, struct launch_thread *thread)
 	}
 }
 
-static void *worker_main(void *argument);
-
-/* Called by the first of them: threads share the descriptor table of the one that creates them. */
+/* Called by the first of them. */
 static int create_others(struct launcher *launcher)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&launcher->mutex);
-	while (r == 0 && launcher->n_workers < launcher->n_threads) {
-		struct worker *worker = &launcher->workers[launcher->n_workers];
-
-		worker->launcher = launcher;
-		r = -pthread_create(&worker->thread, NULL, worker_main, worker);
-		if (r == 0) {
-			launcher->n_workers++;
-			launcher->running++;
-		}
-	}
+	while (r == 0 && launcher->n_workers < launcher->n_threads)
+		r = start_worker(launcher);
 	pthread_mutex_unlock(&launcher->mutex);
 	return r;
 }
@@ -237,7 +250,8 @@ static int start_threads(struct launcher *launcher)
 
 int launcher_create(unsigned n_threads, const char *cgroup_path, int channel_fd, struct launcher **ret)
 {
-	struct launcher *launcher = calloc(1, sizeof *launcher + n_threads * sizeof launcher->workers[0]);
+	struct launcher *launcher =
+		calloc(1, sizeof *launcher + (n_threads + HELD_MAX) * sizeof launcher->workers[0]);
 	int r;
 
 	if (!launcher)
@@ -273,6 +287,7 @@ void launcher_stop(struct launcher *launcher)
 	}
 	pthread_cond_broadcast(&launcher->changed);
 	pthread_mutex_unlock(&launcher->mutex);
+	/* No more of them come: that takes a job. */
 	while (launcher->n_workers > 0)
 		pthread_join(launcher->workers[--launcher->n_workers].thread, NULL);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is wrong is said once and clearly, the port stays open, and nothing else stops working."""
+import contextlib
 import os
 import pathlib
 import re
@@ -472,3 +473,39 @@ def test_keep_alive_visitor_of_a_program_that_dies(torpor):
         with pytest.raises(ConnectionResetError):
             connection.get()
     assert http_get(address).status == 200
+
+
+def test_starts_that_are_held_hold_nobody_else(torpor):
+    """A journal that accepts nothing holds whoever connects to it, for ever: more such starts than there are threads."""
+    folder = torpor.directory / "journal"
+    folder.mkdir()
+    silent = socket.socket(socket.AF_UNIX)
+    silent.bind(str(folder / "stdout"))
+    silent.listen(0)
+    fillers = []
+    with pytest.raises(BlockingIOError):
+        while True:
+            fillers.append(socket.socket(socket.AF_UNIX))
+            fillers[-1].setblocking(False)
+            fillers[-1].connect(str(folder / "stdout"))
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nMaxStarting=2\n")
+    held = [f"held{number}" for number in range(6)]
+    for name in held:
+        torpor.add_site(name, container={"StandardOutput": "journal", "TimeoutStartSec": "300ms"})
+    address = torpor.add_site("other", container={"StandardOutput": "null"})
+    torpor.start(wrapper=["unshare", "--mount", "sh", "-ec",
+                          "mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/journal; "
+                          f"mount --bind {folder} /run/systemd/journal; exec \"$@\"", "sh"])
+    with contextlib.ExitStack() as stack:
+        for name in held:
+            connection = stack.enter_context(torpor.connection())
+            connection.send("Wake", {"site": name})
+        for name in held:
+            wait_until(lambda name=name: (torpor.status(name).get("failure") or {}).get("step") == "start", name)
+        assert http_get(address, "/pid").text == "1\n"
+        # It answers again: they are let go, and end as what they are, starts that took too long.
+        silent.close()
+        for filler in fillers:
+            filler.close()
+        for name in held:
+            wait_until(lambda name=name: torpor.status(name)["state"] in ("failed", "cold"), name)
