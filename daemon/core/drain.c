@@ -10,7 +10,7 @@
  * from its work for some 0.3 ms. */
 #define LOOK_SHARE    8
 #define LOOK_LEAST_US UINT64_C(2000)
-#define LOOK_MOST_US  UINT64_C(50000)
+#define LOOK_MOST_US  UINT64_C(10000)
 
 void drain_begin(struct run *run)
 {
@@ -34,6 +34,7 @@ static bool serving(struct run *run)
 	struct daemon *daemon = run->site->daemon;
 	bool found;
 
+	hold_release(&run->hold); /* it may have been frozen for long */
 	if (hold_take(&run->hold, &daemon->loop, &run->container, daemon_files_left(daemon), on_data, NULL) < 0)
 		return true;
 	found = hold_serving(&run->hold, run->plan->spec);

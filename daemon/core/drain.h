@@ -14,7 +14,7 @@ struct drain {
 	uint64_t from_ns, until_ns; /* CLOCK_MONOTONIC */
 };
 
-/* The site begins to stop, and is going to be frozen for the first look. */
+/* The site begins to stop: it is frozen, or going to be, for the first look. */
 void drain_begin(struct run *run);
 
 /* The container is frozen. True: it may be signalled. False: somebody is being served, it was thawed. */

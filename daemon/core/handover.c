@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "daemon.h"
 #include "failure.h"
@@ -61,6 +62,28 @@ void handover_destroy(struct daemon *daemon)
 {
 	interceptor_destroy(daemon->interceptor);
 	daemon->interceptor = NULL;
+}
+
+int handover_make_gate(struct run *run)
+{
+	if (!run->plan->spec->accept_when_ready)
+		return 0;
+	run->gate_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return run->gate_fd < 0 ? -errno : 0;
+}
+
+void handover_open_gate(struct run *run)
+{
+	if (run->gate_fd >= 0)
+		(void)eventfd_write(run->gate_fd, 1);
+}
+
+void handover_shut_gate(struct run *run)
+{
+	eventfd_t count;
+
+	if (run->gate_fd >= 0)
+		(void)eventfd_read(run->gate_fd, &count);
 }
 
 /* How the program could have come to its listeners, for people. */

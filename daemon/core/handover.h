@@ -12,6 +12,13 @@ int handover_start(struct daemon *daemon);
 void handover_close(struct daemon *daemon);
 void handover_destroy(struct daemon *daemon);
 
+/* AcceptWhenReady=: makes the run's gate, shut, before its start. -errno. */
+int handover_make_gate(struct run *run);
+
+/* From now on its program may accept connections, or not. Without a gate, nothing. */
+void handover_open_gate(struct run *run);
+void handover_shut_gate(struct run *run);
+
 /* A container has been awake for TimeoutStartSec=: says so where connections wait and none has been accepted.
  * Nothing is closed, and nothing is stopped. */
 void handover_judge(struct site *site);

@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "daemon.h"
+#include "fd.h"
 #include "group.h"
 #include "log.h"
 
@@ -44,6 +45,7 @@ struct run *run_create(struct site *site)
 	run->site = site;
 	run->plan = plan_ref(site->plan);
 	run->wake_ns = clock_now_ns();
+	run->gate_fd = -EBADF;
 	container_init(&run->container);
 	uv_timer_init(&site->daemon->loop, &run->timer);
 	run->timer.data = run;
@@ -61,6 +63,7 @@ void run_destroy(struct run *run)
 	run_detach(run);
 	DL_DELETE(run->site->daemon->runs, run);
 	plan_unref(run->plan);
+	fd_close(run->gate_fd);
 	free(run->listener_fds);
 	free(run->status_text);
 	uv_close((uv_handle_t *)&run->timer, on_closed);

@@ -201,6 +201,7 @@ void site_launch(struct site *site)
 {
 	struct run *run = site->run;
 	const struct site_spec *spec = run->plan->spec;
+	int r;
 
 	run->admitted = true;
 	if (enter_group(site) < 0) {
@@ -208,8 +209,9 @@ void site_launch(struct site *site)
 		return;
 	}
 	run->listener_fds = malloc(spec->n_listeners * sizeof(int));
-	if (!run->listener_fds) {
-		failure_record(site, "start", ENOMEM, "cannot be started: out of memory");
+	r = run->listener_fds ? handover_make_gate(run) : -ENOMEM;
+	if (r < 0) {
+		failure_record(site, "start", -r, "cannot be started: %s", strerror(-r));
 		site_dispatch(site, EVENT_FAILED, "failed");
 		return;
 	}
@@ -218,8 +220,10 @@ void site_launch(struct site *site)
 		run->listener_fds[i] = site->listeners[i]->fd;
 		set_nonblocking(site->listeners[i]->fd, spec->non_blocking);
 	}
-	run->job = (struct launch_job){
-		.id = ++site->daemon->next_id, .plan = plan_ref(run->plan), .listener_fds = run->listener_fds};
+	run->job = (struct launch_job){.id = ++site->daemon->next_id,
+				       .plan = plan_ref(run->plan),
+				       .listener_fds = run->listener_fds,
+				       .gate_fd = run->gate_fd};
 	run->job_in_flight = true;
 	set_timer(site);
 	launcher_submit(site->daemon->launcher, &run->job);
@@ -288,6 +292,7 @@ static void become_awake(struct site *site, const char *by)
 	give_place_up(run);
 	if (site->state == STATE_STARTING) {
 		run->ready_ns = clock_now_ns();
+		handover_open_gate(run);
 		site->wakes++;
 		site->daemon->wakes++;
 	} else {
@@ -407,18 +412,17 @@ static void freeze_to_stop(struct site *site)
 }
 
 /* A container that runs is frozen first, and where it has not been found idle, looked at. */
-static void stop_container(struct site *site, enum site_state from)
+static void stop_container(struct site *site, bool frozen, bool idle)
 {
 	struct run *run = site->run;
 
 	run_untrack(run);
-	if (from == STATE_FROZEN) {
-		signal_container(site);
-		return;
-	}
-	if (!run->stop_when_frozen)
+	if (!idle)
 		drain_begin(run);
-	freeze_to_stop(site);
+	if (!frozen)
+		freeze_to_stop(site);
+	else if (drain_is_over(run))
+		signal_container(site);
 }
 
 static void begin_stop(struct site *site, enum site_event event, const char *by)
@@ -432,6 +436,7 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 		run->failed_start = true;
 		failure_record(site, "start", ETIMEDOUT, "did not start within TimeoutStartSec=");
 	}
+	handover_shut_gate(run);
 	set_state(site, STATE_STOPPING, by);
 	if (run->queued) {
 		give_place_up(run);
@@ -442,7 +447,8 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 			give_place_up(run); /* the launcher may be held for ever */
 		}
 	} else if (container_exists(&run->container) && !run->killed) {
-		stop_container(site, from);
+		stop_container(site, from == STATE_FROZEN,
+			       from == STATE_FROZEN ? event == EVENT_TIMEOUT : run->stop_when_frozen);
 	}
 }
 
@@ -453,7 +459,7 @@ static void go_on_stopping(struct site *site, enum site_event event)
 	bool to_be_signalled = container_exists(&run->container) && !run->signalled && !run->killed;
 
 	if (event == EVENT_STOP && to_be_signalled) { /* the start that was under way is over */
-		stop_container(site, STATE_STARTING);
+		stop_container(site, false, false);
 	} else if (event == EVENT_FROZEN && to_be_signalled) {
 		if (drain_is_over(run))
 			signal_container(site);

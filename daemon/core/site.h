@@ -44,6 +44,7 @@ struct run {
 	uint64_t last_active_ns; /* CLOCK_MONOTONIC, when it was found idle */
 	uint64_t wake_ns;        /* CLOCK_MONOTONIC at the event that started it */
 	uint64_t ready_ns;       /* when it became awake first */
+	int gate_fd;             /* AcceptWhenReady=: see interceptor.h; owned */
 	int *listener_fds;       /* owned: for the job */
 	char *status_text;       /* STATUS= of sd_notify; owned */
 	uint64_t taken;          /* bit i: the program has bound listener i itself */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -231,11 +232,31 @@ static int hand_over(struct intercepted *container, struct exchange *x, int i)
 	return ioctl(container->notify_fd, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) < 0 ? -errno : 0;
 }
 
-static void answer(const struct intercepted *container, const struct seccomp_notif *request, uint32_t flags)
+static void answer(const struct intercepted *container, const struct seccomp_notif *request, uint32_t flags,
+		   int error)
 {
-	struct seccomp_notif_resp response = {.id = request->id, .flags = flags};
+	struct seccomp_notif_resp response = {.id = request->id, .flags = flags, .error = error};
 
 	(void)ioctl(container->notify_fd, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+/* Without a gate, as when the run is over, nothing is shut. */
+static bool gate_is_shut(const struct intercepted *container, const struct exchange *x)
+{
+	autoclose int gate_fd = container->gate < 0 ? -EBADF : pidfd_getfd(x->daemon_fd, container->gate, 0);
+	struct pollfd gate = {.fd = gate_fd, .events = POLLIN};
+
+	return gate_fd >= 0 && poll(&gate, 1, 0) == 0;
+}
+
+/* accept(2): of a listener while its gate is shut, there is nothing to be had. */
+static void answer_accept(const struct intercepted *container, struct exchange *x)
+{
+	if (gate_is_shut(container, x) && open_exchange(container, x) == 0 && find_own(container, x) >= 0)
+		answer(container, x->request, 0, -EAGAIN);
+	else
+		answer(container, x->request, SECCOMP_USER_NOTIF_FLAG_CONTINUE, 0);
+	close_exchange(x);
 }
 
 int exchange_run(struct intercepted *container, int daemon_fd)
@@ -248,12 +269,16 @@ int exchange_run(struct intercepted *container, int daemon_fd)
 	if (ioctl(container->notify_fd, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
 		return -ENOENT;
 	x.number = (int)request.data.args[0];
+	if (request.data.nr != __NR_bind && request.data.nr != __NR_listen) {
+		answer_accept(container, &x);
+		return -ENOENT;
+	}
 	i = request.data.nr == __NR_bind ? meant_by_bind(container, &x) : meant_by_listen(container, &x, &own);
 	if (i >= 0 && !own && hand_over(container, &x, i) < 0)
 		i = -ENOENT;
 	close_exchange(&x);
 	/* A listener that listens already: its backlog is the unit's. */
-	answer(container, &request, i < 0 ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0);
+	answer(container, &request, i < 0 ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0, 0);
 	if (i < 0)
 		return -ENOENT;
 	first = !(container->taken & (UINT64_C(1) << i));

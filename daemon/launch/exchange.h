@@ -10,6 +10,7 @@
 struct intercepted {
 	uint64_t id;
 	int notify_fd; /* the listener of its seccomp filter */
+	int gate;      /* in the daemon's table */
 	unsigned n_listeners;
 	unsigned credit;          /* exchanges before it has to wait */
 	uint64_t taken;           /* bit i: listener i has been handed over */

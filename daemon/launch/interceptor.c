@@ -90,6 +90,7 @@ static struct intercepted *read_message(const struct message *message, size_t by
 	if (!container)
 		return NULL;
 	container->id = message->hello.id;
+	container->gate = message->hello.gate;
 	container->credit = CREDIT;
 	container->n_listeners = (unsigned)n;
 	memcpy(container->sockets, message->rest, sockets_bytes);

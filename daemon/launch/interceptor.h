@@ -7,9 +7,10 @@
 
 /* Threads that answer what containers ask before a bind(2) or listen(2) (seccomp_unotify(2)): where the address
  * is one that the unit declares, the program gets the listener in the place of its own socket and 0 as the
- * result. Every other call goes on as if torpor were not there. The loop has no part in it, and the threads
- * share no memory with it: a child hands what is needed over itself, by message. They have a descriptor table
- * of their own. */
+ * result. With AcceptWhenReady= they ask before an accept(2) too, and are told that nobody waits while the
+ * run's gate is shut. Every other call goes on as if torpor were not there. The loop has no part in it, and the
+ * threads share no memory with it: a child hands what is needed over itself, by message. They have a descriptor
+ * table of their own. */
 
 /* A listener as the daemon has it. No copy is kept: a port that torpor gives up is closed at once. The cookie
  * (SO_COOKIE), which no other socket ever has, tells whether the number still means it. */
@@ -24,7 +25,7 @@ struct intercept_socket {
 struct intercept_hello {
 	uint64_t id; /* the job's */
 	uint32_t n_listeners;
-	uint32_t reserved;
+	int32_t gate; /* in the daemon's table: an eventfd that is readable while it is open; negative: none */
 };
 
 /* A listener has been taken by its program, for the first time in this run. */

@@ -312,14 +312,15 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 	int listener_fds[SPEC_LISTENERS_MAX];
 	autoclose int cgroup_fd = -EBADF;
 	autofree char **envp = NULL;
-	struct child_context context = {.plan = job->plan,
-					.envp = (char *const *)job->plan->envp,
-					.listener_fds = listener_fds,
-					.hello = {.id = job->id, .n_listeners = job->plan->spec->n_listeners},
-					.channel_fd = thread->shared->channel_fd,
-					.stdin_fd = -EBADF,
-					.stdout_fd = -EBADF,
-					.stderr_fd = -EBADF};
+	struct child_context context = {
+		.plan = job->plan,
+		.envp = (char *const *)job->plan->envp,
+		.listener_fds = listener_fds,
+		.hello = {.id = job->id, .n_listeners = job->plan->spec->n_listeners, .gate = job->gate_fd},
+		.channel_fd = thread->shared->channel_fd,
+		.stdin_fd = -EBADF,
+		.stdout_fd = -EBADF,
+		.stderr_fd = -EBADF};
 	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct sandbox sandbox = SANDBOX_NONE;
 	autofree int *bind_fds = malloc((job->plan->spec->n_mounts + 1) * sizeof *bind_fds);

@@ -20,6 +20,7 @@ struct launch_job {
 	uint64_t id;              /* of the run, for the interceptor */
 	struct launch_plan *plan; /* one reference is the job's: the submitter gives it up afterwards */
 	const int *listener_fds;  /* [plan->spec->n_listeners], of the process */
+	int gate_fd;              /* of the process, for the interceptor; negative: none */
 
 	/* The result: a process that has executed its program, or an error. */
 	pid_t pid; /* a child of the process, not waited for */

@@ -88,8 +88,9 @@ static void dump_syscalls(const struct site_spec *spec, FILE *out)
 		"MemoryDenyWriteExecute", "RestrictRealtime",        "RestrictSUIDSGID"};
 
 	fprintf(out, "syscalls: %s\n", spec->system_calls ? spec->system_calls : "default");
-	if (handover_intercepts(spec->handover))
-		fputs("intercepted: bind listen\n", out);
+	if (handover_intercepts(spec->handover) || spec->accept_when_ready)
+		fprintf(out, "intercepted:%s%s\n", handover_intercepts(spec->handover) ? " bind listen" : "",
+			spec->accept_when_ready ? " accept accept4" : "");
 	for (size_t i = 0; i < site_keys.n_keys; i++)
 		for (size_t k = 0; k < sizeof others / sizeof *others; k++)
 			if (str_equal(site_keys.keys[i].name, others[k]))

@@ -41,7 +41,7 @@ struct launch_plan {
 	const struct plan_limit *limits; /* [n_limits] */
 	unsigned n_limits;
 	bool write_oom_score_adj;
-	bool intercepts; /* the program's bind(2) and listen(2) ask torpord first: syscalls notifies */
+	bool intercepts; /* some of the program's calls ask torpord first: syscalls notifies */
 
 	struct blob *shared_mounts, *system_mounts, *unit_mounts; /* each a struct mount_list */
 	struct blob *syscalls;                                    /* an array of struct sock_filter */

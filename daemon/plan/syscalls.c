@@ -22,7 +22,8 @@ enum {
 	DENY_WRITE_EXECUTE = 2,
 	RESTRICT_REALTIME = 4,
 	RESTRICT_SET_ID = 8,
-	INTERCEPT = 16
+	INTERCEPT = 16,
+	ACCEPT_WHEN_READY = 32
 };
 
 /* Calls on their way into the rules. */
@@ -79,22 +80,19 @@ static void set_base(struct edit *edit, bool allow_list, uint32_t refused, uint3
 	set_name(edit, allow_list ? SYSCALL_GROUP_DEFAULT : SYSCALL_GROUP_CONTAINER, false);
 }
 
-/* The calls with which a program takes a listener, where it may make them. By sendmsg(2) its filter comes to be
- * listened to. */
-static void intercept(struct filter_rules *rules)
+/* Two calls ask first, where the program may make them. By sendmsg(2) its filter comes to be listened to. */
+static void intercept(struct filter_rules *rules, const char *one, const char *other)
 {
-	static const char *const calls[] = {"bind", "listen"};
-	bool asks = false;
+	const char *const calls[] = {one, other};
 
-	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-		uint32_t *action = &rules->action[syscall_number(calls[i])];
+	for (size_t i = 0; i < 2; i++) {
+		int number = syscall_number(calls[i]);
 
-		if (*action == SECCOMP_RET_ALLOW)
-			*action = SECCOMP_RET_USER_NOTIF;
-		asks |= *action == SECCOMP_RET_USER_NOTIF;
-	}
-	if (asks)
+		if (number < 0 || rules->action[number] != SECCOMP_RET_ALLOW)
+			continue;
+		rules->action[number] = SECCOMP_RET_USER_NOTIF;
 		rules->action[syscall_number("sendmsg")] = SECCOMP_RET_ALLOW;
+	}
 }
 
 void syscalls_decide(const struct site_spec *spec, struct syscalls *ret)
@@ -116,7 +114,9 @@ void syscalls_decide(const struct site_spec *spec, struct syscalls *ret)
 			set_name(&edit, word.name, true);
 	}
 	if (handover_intercepts(spec->handover))
-		intercept(&ret->rules);
+		intercept(&ret->rules, "bind", "listen");
+	if (spec->accept_when_ready)
+		intercept(&ret->rules, "accept", "accept4");
 	restrictions_apply(&ret->restrictions, spec, &ret->rules);
 }
 
@@ -145,7 +145,8 @@ static struct inputs *make_inputs(const struct site_spec *spec, size_t *ret_byte
 				  spec->memory_deny_write_execute * DENY_WRITE_EXECUTE |
 				  spec->restrict_realtime * RESTRICT_REALTIME |
 				  spec->restrict_suid_sgid * RESTRICT_SET_ID |
-				  handover_intercepts(spec->handover) * INTERCEPT);
+				  handover_intercepts(spec->handover) * INTERCEPT |
+				  spec->accept_when_ready * ACCEPT_WHEN_READY);
 	if (length > 0)
 		memcpy(inputs->filter, spec->system_calls, length);
 	*ret_bytes = sizeof *inputs + length;

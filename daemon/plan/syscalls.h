@@ -10,7 +10,8 @@
 /* The seccomp program of a container, from the keys of its unit. Where they say nothing it lets in @container,
  * by arguments that no site may use with EPERM, and all else fails with ENOSYS, so that programs fall back as
  * on an older kernel. Where its handover intercepts, bind(2) and listen(2) notify whoever listens to the
- * program (SECCOMP_RET_USER_NOTIF) if they are let in at all. Native architecture only. */
+ * program (SECCOMP_RET_USER_NOTIF) if they are let in at all; with AcceptWhenReady=, accept(2) does. Native
+ * architecture only. */
 
 #define SYSCALLS_ERRNO(number) (SECCOMP_RET_ERRNO | (number))
 

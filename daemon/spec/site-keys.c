@@ -259,6 +259,13 @@ static const struct key keys[] = {
 	 .choices = notify_choices, .fallback = "none",
 	 .help = "Whose messages of sd_notify(3) count: nobody's, the main process's, or those of all "
 		 "of the site's processes. With Type=notify at least main."},
+	{CONTAINER("AcceptWhenReady", type_bool, accept_when_ready), .argument = "BOOLEAN", .fallback = "no",
+	 .help = "For programs that take connections only to refuse or drop them while they start or stop: "
+		 "with "
+		 "yes, accept(2) tells the program that there are none until it is ready (see Type=) and as "
+		 "soon as it is to be stopped; they wait for it, or for the next start. Each connection costs "
+		 "some 20 microseconds then, and there can be 2000 a second. The program must not wait in "
+		 "accept(2) but in poll(2) or its like."},
 	{CONTAINER("KillSignal", type_signal, kill_signal), .argument = "SIGNAL", .fallback = "SIGTERM",
 	 .help = "The signal that asks the program to end: SIGTERM, INT, 15, RTMIN+3."},
 	{CONTAINER("DrainSec", type_span, drain_us), .argument = SECONDS, .fallback = "0", .min = 0,

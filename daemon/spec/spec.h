@@ -179,6 +179,7 @@ struct site_spec {
 	enum handover handover;   /* default HANDOVER_AUTO */
 	enum service_type type;
 	enum notify_access notify_access;
+	bool accept_when_ready;
 	int kill_signal;                                    /* default SIGTERM */
 	uint64_t drain_us;                                  /* DrainSec=; 0: not */
 	uint64_t timeout_start_us, timeout_stop_us;         /* defaults 90 s, 30 s; SPEC_INFINITY: none */

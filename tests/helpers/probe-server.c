@@ -8,6 +8,7 @@
  *       --exit-on-request=CODE       exits with the first request, unanswered
  *       --sleep-start=MS             waits before it does anything
  *       --ready, --ready-after=MS    READY=1 to $NOTIFY_SOCKET
+ *       --ready-by-child=MS          the same, but serves meanwhile
  *       --echo                       connections are echoed and stay open
  *       --ignore-term                SIGTERM is caught and does nothing
  *       --say=TEXT                   one line to stdout
@@ -507,7 +508,7 @@ static void answer(const struct serve_request *request, struct serve_reply *repl
 struct options {
 	bool stdin_listener, echo, ready, ignore_term;
 	const char *listen_address;
-	unsigned long sleep_ms, ready_after_ms;
+	unsigned long sleep_ms, ready_after_ms, ready_by_child_ms;
 };
 
 static bool parse(const char *text, struct options *options)
@@ -530,7 +531,9 @@ static bool parse(const char *text, struct options *options)
 	else if (strncmp(text, "--ready-after=", 14) == 0) {
 		options->ready = true;
 		options->ready_after_ms = strtoul(value, NULL, 10);
-	} else if (strcmp(text, "--echo") == 0)
+	} else if (strncmp(text, "--ready-by-child=", 17) == 0)
+		options->ready_by_child_ms = strtoul(value, NULL, 10);
+	else if (strcmp(text, "--echo") == 0)
 		options->echo = true;
 	else if (strcmp(text, "--ignore-term") == 0)
 		options->ignore_term = true;
@@ -577,6 +580,11 @@ int main(int argc, char **argv)
 	choose_kinds(&serve, options.echo);
 	if (options.ready_after_ms)
 		sleep_ms(options.ready_after_ms);
+	if (options.ready_by_child_ms && fork() == 0) {
+		(void)close_range(SERVE_FIRST_FD, ~0U, 0);
+		sleep_ms(options.ready_by_child_ms);
+		_exit(notify("READY=1"));
+	}
 	if (options.ready && notify("READY=1\nSTATUS=probing") != 0)
 		fprintf(stderr, "probe-server: READY=1 was not taken\n");
 	serve.ignore_term = options.ignore_term;

@@ -313,19 +313,38 @@ def test_a_drain_waits_for_a_request(torpor, kind):
 
 
 def test_a_drain_does_not_wait_for_an_idle_connection(torpor):
-    """A browser's, over TCP; nor for one that was found idle with the whole site."""
+    """A browser's, over TCP."""
     address = torpor.add_site("a", container=DRAIN)
     torpor.start()
     with HttpConnection(address) as connection:
         connection.get()
         torpor.wait_state("a", "awake")
         assert torpor.call("Stop", site="a")["took_us"] < 60_000_000
-        torpor.visit("a", address)
-    with connect(address):
-        torpor.visit("a", address)
-        torpor.freeze("a")
-        torpor.call("Stop", site="a")
     assert "still serves" not in torpor.log()
+
+
+def test_an_idle_site_is_not_drained(quick):
+    address = quick.add_site("a", str(quick.run / "a.sock"), container={**DRAIN, "DrainSec": "1d"},
+                             hibernate={"FreezeAfterSec": "200ms", "StopAfterSec": "400ms"})
+    quick.start()
+    with HttpConnection(address) as connection, quick.events("a") as events:
+        connection.get()
+        events.wait_event(to="cold")
+
+
+def test_a_frozen_site_is_drained(torpor):
+    """Told to stop with a connection open, it serves that to the end."""
+    address = torpor.add_site("a", str(torpor.run / "a.sock"), container=DRAIN)
+    torpor.start()
+    with torpor.events("a") as events, torpor.connection() as control:
+        with HttpConnection(address) as connection:
+            connection.get()
+            torpor.wait_state("a", "awake")
+            torpor.freeze("a")
+            control.send("Stop", {"site": "a"})
+            events.wait_event(to="stopping")
+            assert connection.get("/counter").text == "2\n"
+        events.wait_event(to="cold")
 
 
 def test_a_drain_ends(torpor):
