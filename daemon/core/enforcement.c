@@ -20,8 +20,7 @@ struct enforcement_job {
 	struct blob *was, *resources, *devices;
 	int cgroup_fd; /* its own */
 	bool again, swap_devices;
-	int error; /* -errno of the first that failed, and what it was */
-	const char *what;
+	char error[ENFORCE_TEXT_BYTES + 64]; /* what failed */
 };
 
 static void reference(struct blob **field, struct blob *blob)
@@ -59,15 +58,15 @@ static void work(uv_work_t *request)
 {
 	struct enforcement_job *job = request->data;
 	int r = job->swap_devices ? swap_devices(job) : 0;
+	char text[ENFORCE_TEXT_BYTES];
 
-	if (r < 0) {
-		job->error = r;
-		job->what = "its device program";
-	}
-	r = enforce_resources(job->cgroup_fd, job->was ? job->was->data : NULL, job->resources->data,
-			      job->again, &job->what);
+	(void)enforce_resources(job->cgroup_fd, job->was ? job->was->data : NULL, job->resources->data,
+				job->again, text);
 	if (r < 0)
-		job->error = r;
+		snprintf(job->error, sizeof job->error, "the device program (%s)%s%s", strerror(-r),
+			 *text ? ", " : "", text);
+	else
+		strcpy(job->error, text);
 }
 
 static void job_free(struct enforcement_job *job)
@@ -79,12 +78,10 @@ static void job_free(struct enforcement_job *job)
 	free(job);
 }
 
-static void set_error(struct enforcement *e, const char *what, int error)
+void enforcement_set_error(struct enforcement *e, const char *text)
 {
 	free(e->error);
-	e->error = NULL;
-	if (error < 0 && asprintf(&e->error, "%s (%s)", what, strerror(-error)) < 0)
-		e->error = NULL;
+	e->error = *text ? strdup(text) : NULL;
 }
 
 static void after(uv_work_t *request, int status);
@@ -93,10 +90,9 @@ static void begin(struct enforcement *e, uv_loop_t *loop, int cgroup_fd, struct 
 		  struct blob *devices)
 {
 	struct enforcement_job *job = calloc(1, sizeof *job);
-	int fd = fcntl(cgroup_fd, F_DUPFD_CLOEXEC, 3), r = -ENOMEM;
+	int fd = fcntl(cgroup_fd, F_DUPFD_CLOEXEC, 3), r = fd < 0 ? -errno : -ENOMEM;
+	char text[96];
 
-	if (fd < 0)
-		r = -errno;
 	if (job && fd >= 0) {
 		*job = (struct enforcement_job){.owner = e, .cgroup_fd = fd, .again = e->error != NULL};
 		job->work.data = job;
@@ -115,7 +111,8 @@ static void begin(struct enforcement *e, uv_loop_t *loop, int cgroup_fd, struct 
 	}
 	free(job);
 	fd_close(fd);
-	set_error(e, "new limits", r);
+	snprintf(text, sizeof text, "new limits (%s)", strerror(-r));
+	enforcement_set_error(e, text);
 }
 
 static void after(uv_work_t *request, int status)
@@ -128,7 +125,7 @@ static void after(uv_work_t *request, int status)
 		e->job = NULL;
 		reference(&e->resources, job->resources);
 		reference(&e->devices, job->devices);
-		set_error(e, job->what ? job->what : "", job->error);
+		enforcement_set_error(e, job->error);
 		if (e->next_resources) {
 			struct blob *resources = e->next_resources, *devices = e->next_devices;
 

@@ -25,6 +25,9 @@ struct enforcement {
 void enforcement_init(struct enforcement *enforcement, struct blob *resources, struct blob *devices,
 		      void (*done)(void *userdata), void *userdata);
 
+/* What of it the kernel did not take; an empty text: all was taken. */
+void enforcement_set_error(struct enforcement *enforcement, const char *text);
+
 /* Whether something has been begun that is not done. */
 static inline bool enforcement_busy(const struct enforcement *enforcement)
 {

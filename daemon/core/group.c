@@ -100,7 +100,7 @@ static void on_enforced(void *userdata)
 	const struct group *group = userdata;
 
 	if (group->enforcement.error)
-		log_error("slice %s: not in force: %s", group->name, group->enforcement.error);
+		log_warning("slice %s: not in force: %s", group->name, group->enforcement.error);
 	else
 		log_debug("slice %s: its limits are in force", group->name);
 }
@@ -136,18 +136,22 @@ static int refuse(struct diag *diag, const struct group *group, int error, const
 	return diag_set(diag, error, NULL, 0, "slice %s: %s: %s", group->name, what, strerror(-error));
 }
 
+static int refuse_limits(struct diag *diag, const struct group *group, const char *what)
+{
+	return diag_set(diag, -EOPNOTSUPP, NULL, 0,
+			"slice %s: RequireLimits=yes, and not in force on this host: %s", group->name, what);
+}
+
 /* The control group itself: nobody is in it yet, so that no write waits for a reclaim. */
 static int make_cgroup(struct group *group, struct diag *diag)
 {
 	const struct resource_list *list = group->resources->data;
 	const char *what = "its control group cannot be made";
-	char name[FILE_NAME_BYTES];
+	char name[FILE_NAME_BYTES], text[ENFORCE_TEXT_BYTES];
 	int r;
 
 	if (list->refused)
-		return diag_set(diag, -EOPNOTSUPP, NULL, 0,
-				"slice %s: RequireLimits=yes, and not in force on this host: %s", group->name,
-				resource_text(list, list->refused));
+		return refuse_limits(diag, group, resource_text(list, list->refused));
 	r = group_enable(group->daemon, group->parent,
 			 list->controllers | (CONTROLLERS_ALWAYS & group->daemon->delegation.controllers));
 	if (r < 0)
@@ -157,10 +161,13 @@ static int make_cgroup(struct group *group, struct diag *diag)
 	group->fd = openat(parent_fd(group), name, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (group->fd < 0)
 		return refuse(diag, group, -errno, what);
-	r = enforce_resources(group->fd, NULL, list, false, &what);
-	if (r < 0)
-		return refuse(diag, group, r, what);
+	r = enforce_resources(group->fd, NULL, list, false, text);
+	if (r < 0 && list->require)
+		return refuse_limits(diag, group, text);
 	enforcement_init(&group->enforcement, group->resources, NULL, on_enforced, group);
+	enforcement_set_error(&group->enforcement, text);
+	if (r < 0)
+		on_enforced(group);
 	return 0;
 }
 

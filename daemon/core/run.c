@@ -113,7 +113,7 @@ static void on_enforced(void *userdata)
 	const struct run *run = userdata;
 
 	if (run->enforcement.error)
-		log_error("site %s: not in force: %s", run->site->name, run->enforcement.error);
+		log_warning("site %s: not in force: %s", run->site->name, run->enforcement.error);
 	else
 		log_debug("site %s: its limits are in force", run->site->name);
 }
@@ -154,6 +154,7 @@ int run_attach(struct run *run)
 			run->open_handles++;
 			enforcement_init(&run->enforcement, run->plan->resources, run->plan->devices,
 					 on_enforced, run);
+			enforcement_set_error(&run->enforcement, run->job.not_enforced);
 			run_enforce(run); /* the unit may have changed since it was queued */
 			return 0;
 		}

@@ -24,7 +24,6 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "clone.h"
-#include "enforce.h"
 #include "envfile.h"
 #include "log.h"
 #include "str.h"
@@ -179,12 +178,11 @@ static int fetch_listeners(const struct launch_shared *shared, struct launch_job
 	return 0;
 }
 
-static int refuse_limits(struct launch_job *job, const struct resource_list *list)
+static int fail_limits(struct launch_job *job, int error, const char *what)
 {
-	fail(job, STEP_RESOURCES, -EOPNOTSUPP, NULL);
-	snprintf(job->detail, sizeof job->detail, "RequireLimits=yes, and not in force on this host: %s",
-		 resource_text(list, list->refused));
-	return -EOPNOTSUPP;
+	fail(job, STEP_RESOURCES, error, NULL);
+	snprintf(job->detail, sizeof job->detail, "RequireLimits=yes, and not in force on this host: %s", what);
+	return error;
 }
 
 static int attach_devices(struct launch_thread *thread, struct launch_job *job, int cgroup_fd)
@@ -201,17 +199,16 @@ static int make_cgroup(struct launch_thread *thread, struct launch_job *job, int
 {
 	const struct launch_plan *plan = job->plan;
 	const struct resource_list *list = plan->resources->data;
-	const char *file = NULL;
 	int r;
 
 	if (list->refused)
-		return refuse_limits(job, list);
+		return fail_limits(job, -EOPNOTSUPP, resource_text(list, list->refused));
 	*ret_fd = cgroup_create(thread->shared->cgroup_fd, plan->cgroup);
 	if (*ret_fd < 0)
 		return fail(job, STEP_CGROUP, *ret_fd, plan->cgroup);
-	r = enforce_resources(*ret_fd, NULL, list, false, &file);
-	if (r < 0)
-		return fail(job, STEP_RESOURCES, r, file);
+	r = enforce_resources(*ret_fd, NULL, list, false, job->not_enforced);
+	if (r < 0 && list->require)
+		return fail_limits(job, r, job->not_enforced);
 	return plan->devices ? attach_devices(thread, job, *ret_fd) : 0;
 }
 

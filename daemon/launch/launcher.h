@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "enforce.h"
 #include "plan.h"
 #include "step.h"
 
@@ -27,6 +28,7 @@ struct launch_job {
 	int error; /* errno; 0: started */
 	enum launch_step step;
 	char detail[256];                      /* what the step was about; may be empty */
+	char not_enforced[ENFORCE_TEXT_BYTES]; /* limits that the kernel did not take; may be empty */
 	uint64_t begun_ns, cloned_ns, done_ns; /* CLOCK_MONOTONIC: taken up, just before clone3, after execve */
 };
 

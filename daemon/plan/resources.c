@@ -347,6 +347,7 @@ static struct resource_list *join(const struct resource_builder *b, size_t *ret_
 		return NULL;
 	list->n_writes = (uint16_t)b->n_writes;
 	list->n_missing = (uint16_t)b->n_missing;
+	list->require = b->require;
 	at = (char *)&list->writes[b->n_writes];
 	for (unsigned i = 0; i < b->n_writes; i++) {
 		list->controllers |= cgroup_file_controller(b->writes[i].file);

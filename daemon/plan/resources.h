@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct resource_list {
 	uint32_t controllers; /* that the writes need */
 	uint32_t missing; /* n_missing texts, one behind the other: "MemoryMax= (no memory controller ...)" */
 	uint32_t refused; /* the text among them for which RequireLimits=yes refuses the start; 0: none */
+	bool require;     /* RequireLimits=: a write that fails is an error of the start */
 	struct resource_write writes[];
 	/* texts follow */
 };

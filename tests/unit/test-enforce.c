@@ -18,8 +18,10 @@
 #define DIRECTORY 42
 
 static char written[4096];
-static const char *broken; /* a file that takes nothing */
+static const char *broken; /* a file that takes nothing; "": all */
+static int error = -EINVAL;
 static bool again;
+static bool full; /* processes live there: a set cannot be empty */
 
 int __wrap_fd_write_attribute(int dir_fd, const char *name, const char *value);
 
@@ -29,7 +31,17 @@ int __wrap_fd_write_attribute(int dir_fd, const char *name, const char *value)
 
 	assert_int_equal(dir_fd, DIRECTORY);
 	snprintf(written + used, sizeof written - used, "%s=%s;", name, value);
-	return broken && strcmp(broken, name) == 0 ? -EINVAL : 0;
+	if (full && strcmp(value, "\n") == 0)
+		return -ENOSPC;
+	return broken && (!*broken || strcmp(broken, name) == 0) ? error : 0;
+}
+
+ssize_t __wrap_fd_read_attribute(int dir_fd, const char *name, char *buf, size_t size);
+
+ssize_t __wrap_fd_read_attribute(int dir_fd, const char *name, char *buf, size_t size)
+{
+	assert_int_equal(dir_fd, DIRECTORY);
+	return snprintf(buf, size, "all of %s", name);
 }
 
 static const struct host host = {.controllers = ~0U,
@@ -61,13 +73,13 @@ static struct resource_list *make(const struct resource_spec *spec)
 }
 
 /* What is written on the way from one spec (NULL: a new group) to another. */
-static int change(const struct resource_spec *from, const struct resource_spec *to, const char **ret_file)
+static int change(const struct resource_spec *from, const struct resource_spec *to, char *text)
 {
 	struct resource_list *was = from ? make(from) : NULL, *wanted = make(to);
 	int r;
 
 	written[0] = '\0';
-	r = enforce_resources(DIRECTORY, was, wanted, again, ret_file);
+	r = enforce_resources(DIRECTORY, was, wanted, again, text);
 	free(was);
 	free(wanted);
 	return r;
@@ -76,11 +88,11 @@ static int change(const struct resource_spec *from, const struct resource_spec *
 static void assert_change(const struct resource_spec *from, const struct resource_spec *to,
 			  const char *expected)
 {
-	const char *file = NULL;
+	char text[ENFORCE_TEXT_BYTES] = "x";
 
 	broken = NULL;
-	assert_int_equal(change(from, to, &file), 0);
-	assert_null(file);
+	assert_int_equal(change(from, to, text), 0);
+	assert_string_equal(text, "");
 	assert_string_equal(written, expected);
 }
 
@@ -137,6 +149,19 @@ static void test_removed(void **state)
 		"io.weight=default 100;");
 }
 
+static void test_sets_of_a_group_that_is_used(void **state)
+{
+	struct resource_spec from = unset;
+
+	(void)state;
+	from.allowed_cpus = from.allowed_memory_nodes = "0";
+	full = true;
+	assert_change(&from, &unset,
+		      "cpuset.cpus=\n;cpuset.cpus=all of ../cpuset.cpus.effective;cpuset.mems=\n;"
+		      "cpuset.mems=all of ../cpuset.mems.effective;");
+	full = false;
+}
+
 /* The kernel takes no weight of a group that is idle. */
 static void test_idle(void **state)
 {
@@ -152,27 +177,40 @@ static void test_idle(void **state)
 static void test_errors(void **state)
 {
 	struct resource_spec from = unset, to = unset;
-	const char *file = NULL;
+	char text[ENFORCE_TEXT_BYTES];
 
 	(void)state;
 	from.cpu_weight = 5;
 	to.memory_max = 4096;
 	to.tasks_max = 8;
 	broken = "memory.max";
-	assert_int_equal(change(&from, &to, &file), -EINVAL);
-	assert_string_equal(file, "memory.max");
+	assert_int_equal(change(&from, &to, text), -EINVAL);
+	assert_string_equal(text, "memory.max (Invalid argument)");
 	/* The rest is written all the same. */
 	assert_string_equal(written, "cpu.weight=100;memory.max=4096;pids.max=8;");
-	broken = "cpu.weight";
-	assert_int_equal(change(&from, &to, &file), -EINVAL);
-	assert_string_equal(file, "cpu.weight");
+	broken = "";
+	assert_int_equal(change(&from, &to, text), -EINVAL);
+	assert_string_equal(text,
+			    "cpu.weight (Invalid argument), memory.max (Invalid argument), pids.max (Invalid "
+			    "argument)");
+	/* What was never had is not missed. */
+	error = -EOPNOTSUPP;
+	assert_int_equal(change(&from, &unset, text), 0);
+	assert_string_equal(text, "");
+	error = -EINVAL;
+	assert_int_equal(change(&from, &unset, text), -EINVAL);
+	/* Too much of it is cut. */
+	to = (struct resource_spec){.cpu_quota_period_us = 100000, .allowed_cpus = "0", .io_weight = 5};
+	assert_int_equal(change(&from, &to, text), -EINVAL);
+	assert_int_equal(strlen(text), sizeof text - 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_new),  cmocka_unit_test(test_changed), cmocka_unit_test(test_removed),
-		cmocka_unit_test(test_idle), cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_new),     cmocka_unit_test(test_changed),
+		cmocka_unit_test(test_removed), cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_errors),  cmocka_unit_test(test_sets_of_a_group_that_is_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,22 +31,23 @@ static void note(const char *text)
 }
 
 int __wrap_enforce_resources(int cgroup_fd, const struct resource_list *was, const struct resource_list *wanted,
-			     bool again, const char **ret_file);
+			     bool again, char *ret_text);
 int __wrap_device_program_load(const struct bpf_insn *program, size_t bytes);
 int __wrap_device_program_attach(int cgroup_fd, int program_fd);
 
 int __wrap_enforce_resources(int cgroup_fd, const struct resource_list *was, const struct resource_list *wanted,
-			     bool again, const char **ret_file)
+			     bool again, char *ret_text)
 {
 	char text[32], byte;
 
+	ret_text[0] = '\0';
 	assert_true(fcntl(cgroup_fd, F_GETFD) >= 0);
 	if (gate[0] >= 0)
 		assert_int_equal(read(gate[0], &byte, 1), 1);
 	snprintf(text, sizeof text, "%s>%s%s ", (const char *)was, (const char *)wanted, again ? "!" : "");
 	note(text);
 	if (resources_error)
-		*ret_file = "memory.max";
+		strcpy(ret_text, "memory.max (Invalid argument)");
 	return resources_error;
 }
 
@@ -191,7 +192,7 @@ static void test_errors(void **state)
 	program_error = -EPERM;
 	change(fixture, 1, 0);
 	assert_work(fixture, "A1>1! ");
-	assert_string_equal(fixture->enforcement.error, "its device program (Operation not permitted)");
+	assert_string_equal(fixture->enforcement.error, "the device program (Operation not permitted)");
 	program_error = 0;
 	change(fixture, 1, 0);
 	assert_work(fixture, "A 1>1! ");
