@@ -18,10 +18,11 @@ static void close_fd(long fd)
 		RAWCALL(SYS_close, fd);
 }
 
-/* An O_PATH descriptor of a path inside the root; links are followed within the root. */
-static long find_target(const char *path)
+/* An O_PATH descriptor of a path inside the root; links are followed within the root, where they are. */
+static long find_target(const struct child_context *c, const char *path)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | c->resolve};
 
 	return RAWCALL(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
 }
@@ -66,7 +67,9 @@ static long make_target(const char *path, bool directory, mode_t mode)
 		}
 		next = r < 0 && r != -EEXIST && r != -EROFS
 			       ? r
-			       : RAWCALL(SYS_openat, fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+			       : RAWCALL(SYS_openat, fd, name,
+					 O_PATH | O_NOFOLLOW | O_CLOEXEC |
+						 (*path || directory ? O_DIRECTORY : 0));
 		close_fd(fd);
 		fd = next;
 	}
@@ -93,7 +96,7 @@ static int attach_at(struct child_context *c, long mount_fd, const char *path, b
 		if (r != -ENOENT)
 			return r;
 	}
-	target = find_target(path);
+	target = find_target(c, path);
 	if (target == -ENOENT)
 		target = make_target(path, directory, 0755);
 	if (target < 0)
@@ -151,19 +154,19 @@ static long configure(long fs, const char *options, uint64_t *attributes)
 }
 
 /* A new file system that is mounted nowhere yet. */
-static long new_filesystem(const char *type, const char *options, uint64_t attributes)
+int child_new_filesystem(const char *type, const char *options, uint64_t attributes)
 {
 	long fs = RAWCALL(SYS_fsopen, type, FSOPEN_CLOEXEC), r;
 
 	if (fs < 0)
-		return fs;
+		return (int)fs;
 	r = configure(fs, options, &attributes);
 	if (r >= 0)
 		r = RAWCALL(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 	if (r >= 0)
 		r = RAWCALL(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attributes);
 	close_fd(fs);
-	return r;
+	return (int)r;
 }
 
 static uint64_t attributes_of(const struct mount_op *op)
@@ -210,7 +213,7 @@ static int run_bind(struct child_context *c, const struct mount_op *op, const ch
 	return fd < 0 ? fd : attach_like(c, fd, target);
 }
 
-/* The process's root is the shared one still, so a plain path is one in there. */
+/* The process's root is the shared one still, or the sandbox's: a plain path is one in there. */
 static int run_move(struct child_context *c, const char *path)
 {
 	long fd = RAWCALL(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLOEXEC);
@@ -221,8 +224,8 @@ static int run_move(struct child_context *c, const char *path)
 static int run_filesystem(struct child_context *c, const struct mount_op *op, const char *type,
 			  const char *target, const char *options)
 {
-	long fd = new_filesystem(type, options, attributes_of(op));
-	int r = fd < 0 ? (int)fd : attach_at(c, fd, target, true);
+	int fd = child_new_filesystem(type, options, attributes_of(op));
+	int r = fd < 0 ? fd : attach_at(c, fd, target, true);
 
 	close_fd(fd);
 	return r;
@@ -242,9 +245,9 @@ static int bind_sealed(const char *source, const char *target)
 }
 
 /* Operations on what is there already. */
-static int run_on_target(const struct mount_op *op, const char *path)
+static int run_on_target(const struct child_context *c, const struct mount_op *op, const char *path)
 {
-	long target = find_target(path);
+	long target = find_target(c, path);
 	int r = 0;
 
 	if (target < 0)
@@ -267,7 +270,12 @@ static int run_on_target(const struct mount_op *op, const char *path)
 static int run_op(struct child_context *c, const struct mount_list *list, const struct mount_op *op)
 {
 	const char *source = mount_text(list, op->source), *target = mount_text(list, op->target);
+	bool units = op->kind == MOUNT_OP_BIND || op->kind == MOUNT_OP_FILESYSTEM;
 	long fd;
+
+	/* What is the container's own goes where it is said to, or nowhere: a /dev that is a link in the root
+	 * would put it over something else. */
+	c->resolve = units ? 0 : RESOLVE_NO_SYMLINKS;
 
 	/* Paths of an operation are absolute, and relative to the root here. */
 	switch (op->kind) {
@@ -293,7 +301,7 @@ static int run_op(struct child_context *c, const struct mount_list *list, const 
 	case MOUNT_OP_FILESYSTEM:
 		return run_filesystem(c, op, source, target, mount_text(list, op->options));
 	default:
-		return run_on_target(op, target);
+		return run_on_target(c, op, target);
 	}
 }
 
@@ -313,8 +321,8 @@ int child_mount(struct child_context *c, const struct mount_list *list, uint32_t
 
 int child_mount_root(void)
 {
-	long fd =
-		new_filesystem("tmpfs", "mode=0755,size=1m,nr_inodes=4k", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	long fd = child_new_filesystem("tmpfs", "mode=0755,size=1m,nr_inodes=4k",
+				       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	long r = fd < 0 ? fd : RAWCALL(SYS_move_mount, fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
 
 	if (r >= 0)

@@ -102,12 +102,18 @@ static int step_mounts(struct child_context *c)
 	return child_mount(c, list, list->n_ahead, list->n_ops);
 }
 
+/* In a root of its own, the first of them are moved there from the sandbox's, which is left then. */
 static int step_unit_mounts(struct child_context *c)
 {
 	const struct mount_list *list = c->plan->unit_mounts->data;
+	int r = c->root_fd < 0 ? 0 : (int)RAWCALL(SYS_fchdir, c->root_fd);
 
 	c->untrusted = true;
-	return child_mount(c, list, 0, list->n_ops);
+	if (r == 0)
+		r = child_mount(c, list, 0, list->n_ops);
+	if (r == 0 && c->root_fd >= 0)
+		r = (int)RAWCALL(SYS_chroot, ".");
+	return r;
 }
 
 /* The program's descriptors are 0 to 2 and its listeners from 3 (or 0, or none where it is to bind them); all
@@ -301,8 +307,8 @@ static const struct {
 	{STEP_PRIORITY, step_priority},
 	{STEP_LIMITS, step_limits},
 	{STEP_MOUNTS, step_mounts},
+	{STEP_OOM_SCORE, step_oom_score}, /* by a /proc that no tenant's root is around yet */
 	{STEP_UNIT_MOUNTS, step_unit_mounts},
-	{STEP_OOM_SCORE, step_oom_score},
 	{STEP_DESCRIPTORS, step_descriptors},
 	{STEP_GROUPS, step_groups},
 	{STEP_BOUNDING_SET, step_bounding_set},

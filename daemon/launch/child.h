@@ -31,7 +31,9 @@ struct child_context {
 	const int *bind_fds;
 	unsigned next_bind;
 
-	bool untrusted; /* targets may lie in what a tenant can write */
+	int root_fd;      /* of the root that the container has for its own; -EBADF: the sandbox's */
+	bool untrusted;   /* targets may lie in what a tenant can write */
+	uint64_t resolve; /* how the targets of the present operation are found there */
 
 	/* What the launcher reads when the child is gone. */
 	int error;             /* errno of the failed step; 0: execve has happened */
@@ -48,6 +50,10 @@ void child_main(void *context) __attribute__((noreturn));
  * begin to end - 1 of a list out below the working directory, and sets context->detail. */
 int child_mount_root(void);
 int child_mount(struct child_context *context, const struct mount_list *list, uint32_t begin, uint32_t end);
+
+/* A new file system of a type that is mounted nowhere yet, with parameters and attributes "mode=0755,ro": a
+ * descriptor or -errno. */
+int child_new_filesystem(const char *type, const char *options, uint64_t attributes);
 
 /* A mount of the host's source that is attached nowhere yet, with the operation's attributes: a descriptor or
  * -errno. */

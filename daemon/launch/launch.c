@@ -26,6 +26,7 @@
 #include "clone.h"
 #include "envfile.h"
 #include "log.h"
+#include "root.h"
 #include "str.h"
 
 #define CHILD_STACK_BYTES (64 * 1024)
@@ -247,7 +248,7 @@ static int take_sandbox(struct launch_shared *shared, struct launch_job *job, st
 
 /* The child is born in the sandbox, which this thread enters only for that moment. */
 static int clone_child(struct launch_thread *thread, struct launch_job *job, struct child_context *context,
-		       const struct sandbox *sandbox, int cgroup_fd)
+		       const struct sandbox *sandbox, const struct root *root, int cgroup_fd)
 {
 	struct clone_args args = {
 		.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | CLONE_NEWPID |
@@ -257,12 +258,18 @@ static int clone_child(struct launch_thread *thread, struct launch_job *job, str
 		.stack_size = thread->stack_bytes,
 		.cgroup = (uint64_t)cgroup_fd,
 	};
+	enum launch_step step = STEP_SANDBOX;
+	const char *detail = NULL;
 	long pid = 0;
 	int r = sandbox_enter(sandbox), left;
 
 	if (r == 0 && !job->plan->spec->private_network &&
 	    setns(thread->shared->pool.host.network_fd, CLONE_NEWNET) < 0)
 		r = -errno;
+	if (r == 0) {
+		step = STEP_ROOT;
+		r = root_mount(root, job->plan, &context->root_fd, &detail);
+	}
 	job->cloned_ns = clock_now_ns();
 	if (r == 0)
 		pid = clone3_call(&args, child_main, context);
@@ -270,7 +277,7 @@ static int clone_child(struct launch_thread *thread, struct launch_job *job, str
 	if (left < 0)
 		log_error("launcher: the host's namespaces cannot be entered again: %s", strerror(-left));
 	if (r < 0)
-		return fail(job, STEP_SANDBOX, r, NULL);
+		return fail(job, step, r, detail);
 	if (pid < 0)
 		return fail(job, STEP_CLONE, (int)pid, NULL);
 	if (context->error) {
@@ -283,9 +290,11 @@ static int clone_child(struct launch_thread *thread, struct launch_job *job, str
 
 /* All but the descriptors, which launch_run() closes. */
 static int launch(struct launch_thread *thread, struct launch_job *job, struct child_context *context,
-		  struct sandbox *sandbox, int *cgroup_fd, int *listener_fds, int *bind_fds, unsigned *n_binds)
+		  struct sandbox *sandbox, struct root *root, int *cgroup_fd, int *listener_fds, int *bind_fds,
+		  unsigned *n_binds)
 {
 	struct launch_shared *shared = thread->shared;
+	const char *detail = NULL;
 	int r = make_cgroup(thread, job, cgroup_fd);
 
 	if (r == 0)
@@ -301,7 +310,12 @@ static int launch(struct launch_thread *thread, struct launch_job *job, struct c
 		r = take_sandbox(shared, job, sandbox);
 	if (r == 0)
 		r = open_sources(job, bind_fds, n_binds);
-	return r < 0 ? r : clone_child(thread, job, context, sandbox, *cgroup_fd);
+	if (r == 0) {
+		r = root_open(root, job->plan, &detail);
+		if (r < 0)
+			fail(job, STEP_ROOT, r, detail);
+	}
+	return r < 0 ? r : clone_child(thread, job, context, sandbox, root, *cgroup_fd);
 }
 
 void launch_run(struct launch_thread *thread, struct launch_job *job)
@@ -317,9 +331,11 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 		.channel_fd = thread->shared->channel_fd,
 		.stdin_fd = -EBADF,
 		.stdout_fd = -EBADF,
-		.stderr_fd = -EBADF};
+		.stderr_fd = -EBADF,
+		.root_fd = -EBADF};
 	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct sandbox sandbox = SANDBOX_NONE;
+	struct root root = ROOT_NONE;
 	autofree int *bind_fds = malloc((job->plan->spec->n_mounts + 1) * sizeof *bind_fds);
 	unsigned n_binds = 0;
 	const char *file = NULL;
@@ -339,9 +355,12 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 		context.envp = envp;
 	}
 	if (r == 0)
-		r = launch(thread, job, &context, &sandbox, &cgroup_fd, listener_fds, bind_fds, &n_binds);
+		r = launch(thread, job, &context, &sandbox, &root, &cgroup_fd, listener_fds, bind_fds,
+			   &n_binds);
 	job->done_ns = clock_now_ns();
 	sandbox_finish(&sandbox);
+	root_finish(&root);
+	fd_close(context.root_fd);
 	fd_close(context.stdin_fd);
 	fd_close(context.stdout_fd);
 	fd_close(context.stderr_fd);
@@ -353,13 +372,34 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 		(void)cgroup_remove(thread->shared->cgroup_fd, job->plan->cgroup);
 }
 
+/* What to do about a mount point in a root that the site brought along. */
+static const char *root_hint(int error)
+{
+	switch (error) {
+	case ENOENT:
+		return " (not in the site's root: make it there, or let Overlay= do it)";
+	case ELOOP:
+	case ENOTDIR:
+		return " (a link or a file in the site's root: make it a folder there)";
+	default:
+		return "";
+	}
+}
+
 const char *launch_job_error(const struct launch_job *job, char *buf, size_t size)
 {
 	const struct origin *origin = &job->plan->spec->exec_origin;
+	const char *start = buf;
 	int n = snprintf(buf, size, "failed at step %s: %s%s%s", launch_step_name(job->step), job->detail,
 			 *job->detail ? ": " : "", strerror(job->error));
 
-	if (job->step == STEP_EXEC && origin->file && n > 0 && (size_t)n < size)
-		snprintf(buf + n, size - (size_t)n, " (ExecStart= in %s:%u)", origin->file, origin->line);
-	return buf;
+	if (n < 0 || (size_t)n >= size)
+		return buf;
+	buf += n;
+	size -= (size_t)n;
+	if (job->step == STEP_EXEC && origin->file)
+		snprintf(buf, size, " (ExecStart= in %s:%u)", origin->file, origin->line);
+	else if (job->step == STEP_UNIT_MOUNTS && spec_has_root(job->plan->spec))
+		snprintf(buf, size, "%s", root_hint(job->error));
+	return start;
 }

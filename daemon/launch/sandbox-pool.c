@@ -14,7 +14,8 @@ void sandbox_pool_init(struct sandbox_pool *pool, unsigned max_spare)
 {
 	*pool = (struct sandbox_pool){.host = SANDBOX_HOST_NONE, .max_spare = max_spare};
 	pthread_mutex_init(&pool->mutex, NULL);
-	shared_root_init(&pool->shared_root);
+	for (size_t i = 0; i < sizeof pool->shared_roots / sizeof *pool->shared_roots; i++)
+		shared_root_init(&pool->shared_roots[i]);
 }
 
 int sandbox_pool_open(struct sandbox_pool *pool)
@@ -25,7 +26,8 @@ int sandbox_pool_open(struct sandbox_pool *pool)
 void sandbox_pool_finish(struct sandbox_pool *pool)
 {
 	sandbox_host_close(&pool->host);
-	shared_root_finish(&pool->shared_root);
+	for (size_t i = 0; i < sizeof pool->shared_roots / sizeof *pool->shared_roots; i++)
+		shared_root_finish(&pool->shared_roots[i]);
 	while (pool->n_spare > 0)
 		sandbox_finish(&pool->spare[--pool->n_spare]);
 	free(pool->last_list);
@@ -33,10 +35,11 @@ void sandbox_pool_finish(struct sandbox_pool *pool)
 }
 
 /* The next start is likely to be of the same kind. */
-static int remember(struct sandbox_pool *pool, const struct blob *mounts)
+static int remember(struct sandbox_pool *pool, struct shared_root *shared, const struct blob *mounts)
 {
 	void *copy;
 
+	pool->last_shared = shared;
 	if (pool->last_bytes == mounts->data_bytes &&
 	    memcmp(pool->last_list, mounts->data, mounts->data_bytes) == 0)
 		return 0;
@@ -51,18 +54,19 @@ static int remember(struct sandbox_pool *pool, const struct blob *mounts)
 }
 
 /* The shared root's namespace, which another thread may replace meanwhile: a descriptor of the caller's own. */
-static int hold_shared(const struct sandbox_pool *pool, struct shared_root *ret)
+static int hold_shared(const struct shared_root *shared, struct shared_root *ret)
 {
-	*ret = pool->shared_root;
-	ret->namespace_fd = fcntl(pool->shared_root.namespace_fd, F_DUPFD_CLOEXEC, 0);
+	*ret = *shared;
+	ret->namespace_fd = fcntl(shared->namespace_fd, F_DUPFD_CLOEXEC, 0);
 	return ret->namespace_fd < 0 ? -errno : 0;
 }
 
 /* One of the spares; false: none fits. */
-static bool take_spare(struct sandbox_pool *pool, const struct blob *mounts, struct sandbox *ret)
+static bool take_spare(struct sandbox_pool *pool, const struct shared_root *shared, const struct blob *mounts,
+		       struct sandbox *ret)
 {
 	for (unsigned i = pool->n_spare; i-- > 0;)
-		if (sandbox_fits(&pool->spare[i], &pool->shared_root, mounts->data, mounts->data_bytes)) {
+		if (sandbox_fits(&pool->spare[i], shared, mounts->data, mounts->data_bytes)) {
 			*ret = pool->spare[i];
 			pool->spare[i] = pool->spare[--pool->n_spare];
 			return true;
@@ -73,8 +77,8 @@ static bool take_spare(struct sandbox_pool *pool, const struct blob *mounts, str
 int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan, struct sandbox *ret,
 		      enum launch_step *step, const char **detail)
 {
+	struct shared_root *root = &pool->shared_roots[spec_has_root(plan->spec)], shared;
 	const struct blob *mounts = plan->system_mounts;
-	struct shared_root shared;
 	bool taken = false;
 	int r;
 
@@ -82,16 +86,15 @@ int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan,
 	*step = STEP_SHARED_ROOT;
 	pthread_mutex_lock(&pool->mutex);
 	/* However old: only another /etc is reason enough to make a visitor wait. */
-	r = shared_root_refresh(&pool->shared_root, plan->shared_mounts->data, pool->host.mounts_fd, UINT64_MAX,
-				detail);
+	r = shared_root_refresh(root, plan->shared_mounts->data, pool->host.mounts_fd, UINT64_MAX, detail);
 	if (r == 0) {
 		*step = STEP_SANDBOX;
-		r = remember(pool, mounts);
+		r = remember(pool, root, mounts);
 	}
 	if (r == 0)
-		taken = take_spare(pool, mounts, ret);
+		taken = take_spare(pool, root, mounts, ret);
 	if (r == 0 && !taken)
-		r = hold_shared(pool, &shared);
+		r = hold_shared(root, &shared);
 	pthread_mutex_unlock(&pool->mutex);
 	if (r < 0 || taken)
 		return r;
@@ -106,7 +109,7 @@ static void drop_unfit(struct sandbox_pool *pool)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < pool->n_spare; i++)
-		if (sandbox_fits(&pool->spare[i], &pool->shared_root, pool->last_list, pool->last_bytes))
+		if (sandbox_fits(&pool->spare[i], pool->last_shared, pool->last_list, pool->last_bytes))
 			pool->spare[n++] = pool->spare[i];
 		else
 			sandbox_finish(&pool->spare[i]);
@@ -122,7 +125,7 @@ static int begin_spare(struct sandbox_pool *pool, struct shared_root *shared, st
 
 	if (!pool->last_list)
 		return 0;
-	r = shared_root_refresh(&pool->shared_root, pool->shared_root.list, pool->host.mounts_fd,
+	r = shared_root_refresh(pool->last_shared, pool->last_shared->list, pool->host.mounts_fd,
 				SHARED_ROOT_AGE_NS, &detail);
 	if (r < 0)
 		return r;
@@ -133,7 +136,7 @@ static int begin_spare(struct sandbox_pool *pool, struct shared_root *shared, st
 	if (!*ret)
 		return -ENOMEM;
 	memcpy(*ret, pool->last_list, pool->last_bytes);
-	r = hold_shared(pool, shared);
+	r = hold_shared(pool->last_shared, shared);
 	if (r < 0)
 		return r;
 	pool->n_making++;

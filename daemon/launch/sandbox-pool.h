@@ -15,11 +15,12 @@ struct sandbox_pool {
 	struct sandbox_host host;
 	unsigned max_spare;
 
-	pthread_mutex_t mutex; /* guards what follows */
-	struct shared_root shared_root;
+	pthread_mutex_t mutex;              /* guards what follows */
+	struct shared_root shared_roots[2]; /* for the default root, and for roots of sites' own */
 	struct sandbox spare[SANDBOX_POOL_MAX];
 	unsigned n_spare, n_making;
-	struct mount_list *last_list; /* owned: what the last start's was made from; NULL: none yet */
+	struct shared_root *last_shared; /* what the last start's was made from; NULL: none yet */
+	struct mount_list *last_list;    /* owned */
 	size_t last_bytes;
 };
 

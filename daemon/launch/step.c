@@ -13,6 +13,7 @@ const char *launch_step_name(enum launch_step step)
 		[STEP_SHARED_ROOT] = "shared-root",
 		[STEP_SANDBOX] = "sandbox",
 		[STEP_SOURCES] = "mount-sources",
+		[STEP_ROOT] = "root",
 		[STEP_CLONE] = "clone",
 		[STEP_SESSION] = "session",
 		[STEP_KEYRING] = "keyring",

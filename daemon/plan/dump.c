@@ -149,6 +149,10 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 		devices_dump(plan->devices->data, plan->devices->data_bytes, out);
 	fprintf(out, "namespaces: mount pid ipc uts cgroup%s\n", spec->private_network ? " network" : "");
 	fprintf(out, "hostname: %s\n", spec->name);
+	if (spec->root_directory)
+		dump_text("root: directory", spec->root_directory, out);
+	if (spec->overlay)
+		dump_text("root: overlay", spec->overlay, out);
 	dump_mounts(plan->shared_mounts->data, "shared", out);
 	dump_mounts(plan->system_mounts->data, "system", out);
 	dump_mounts(plan->unit_mounts->data, "unit", out);

@@ -8,7 +8,7 @@
 #include "plan.h"
 
 const char *const environment_search_path[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/",
-					       NULL};
+					       "/sbin/",           "/bin/",           NULL};
 
 static size_t name_length(const char *assignment)
 {
@@ -54,7 +54,10 @@ int environment_compile(struct launch_plan *plan, const struct environment_accou
 	const char **envp;
 	size_t n_defaults = 0, n_own = 0, n = 0;
 
-	defaults[n_defaults++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
+	/* A root of the site's own need not be one where /bin is /usr/bin. */
+	defaults[n_defaults++] = spec_has_root(spec)
+					 ? "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+					 : "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 	if (spec->user && *account->user) {
 		defaults[n_defaults++] = arena_printf(arena, "USER=%s", account->user);
 		defaults[n_defaults++] = arena_printf(arena, "LOGNAME=%s", account->user);

@@ -59,14 +59,17 @@ static inline const char *mount_text(const struct mount_list *list, uint32_t off
  * to *ret, its size to *ret_bytes. -ENOMEM, -E2BIG.
  *
  * shared: what all containers of the host have alike (/usr, parts of /etc, device nodes; read-only), mounted
- * once by a launcher thread in a namespace of its own, of which each container gets a copy.
+ * once by a launcher thread in a namespace of its own, of which each container gets a copy. Those with a root
+ * of their own share the device nodes alone.
  *
  * system: the container's own root, into which the shared parts are moved, /tmp, /dev/shm, /dev/pts: made ahead
- * of a start. Then, in the child, /proc, which belongs to its pid namespace.
+ * of a start. Then, in the child, /proc, which belongs to its pid namespace. With a root of its own this is
+ * where the container's file systems are made, out of the reach of whoever can write to that root: the unit's
+ * list begins by moving them into it.
  *
  * unit: what the unit binds, and the folders in which its program, which is of this user and group, makes its
  * unix sockets. The sources of binds are opened by the launcher, on the host. */
-int mounts_compile_shared(const struct host *host, struct mount_list **ret, size_t *ret_bytes);
+int mounts_compile_shared(const struct host *host, bool own_root, struct mount_list **ret, size_t *ret_bytes);
 int mounts_compile_system(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
 			  size_t *ret_bytes);
 int mounts_compile_unit(const struct site_spec *spec, const struct host *host, uid_t uid, gid_t gid,

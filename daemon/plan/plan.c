@@ -42,8 +42,10 @@ void planner_forget_accounts(struct planner *planner)
 void planner_finish(struct planner *planner)
 {
 	planner_forget_accounts(planner);
-	blob_unref(planner->shared_mounts);
-	planner->shared_mounts = NULL;
+	for (size_t i = 0; i < sizeof planner->shared_mounts / sizeof *planner->shared_mounts; i++) {
+		blob_unref(planner->shared_mounts[i]);
+		planner->shared_mounts[i] = NULL;
+	}
 }
 
 static struct account *account_new(const char *key, uid_t uid, gid_t gid, const struct passwd *pw)
@@ -232,19 +234,21 @@ static int plan_resources(struct planner *planner, struct launch_plan *plan)
 
 static int plan_mounts(struct planner *planner, struct launch_plan *plan)
 {
+	bool own_root = spec_has_root(plan->spec);
+	struct blob **shared = &planner->shared_mounts[own_root];
 	struct mount_list *list = NULL;
 	size_t bytes = 0;
 	int r;
 
-	if (!planner->shared_mounts) {
-		r = mounts_compile_shared(planner->host, &list, &bytes);
+	if (!*shared) {
+		r = mounts_compile_shared(planner->host, own_root, &list, &bytes);
 		if (r < 0)
 			return r;
-		planner->shared_mounts = intern(&planner->mounts, list, bytes);
-		if (!planner->shared_mounts)
+		*shared = intern(&planner->mounts, list, bytes);
+		if (!*shared)
 			return -ENOMEM;
 	}
-	plan->shared_mounts = blob_ref(planner->shared_mounts);
+	plan->shared_mounts = blob_ref(*shared);
 	r = mounts_compile_system(plan->spec, planner->host, &list, &bytes);
 	if (r < 0)
 		return r;

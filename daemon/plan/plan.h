@@ -52,8 +52,10 @@ struct planner {
 	const struct host *host; /* the caller's; constant */
 	/* One for each kind of content: what stands for itself in one may be what another was made from. */
 	struct blob_pool mounts, syscalls, resources, devices;
-	struct blob *shared_mounts; /* made at first use; one reference is the planner's */
-	struct account *accounts;   /* owned list */
+	/* For the default root, and for roots of sites' own; made at first use; one reference is the planner's.
+	 */
+	struct blob *shared_mounts[2];
+	struct account *accounts; /* owned list */
 };
 
 void planner_init(struct planner *planner, const struct host *host);

@@ -21,7 +21,7 @@ struct build {
 	struct site_spec spec;          /* points into the arena, the units and the input */
 	struct resource_spec resources; /* what spec.resources points to */
 	struct specifier_context specifiers;
-	struct origin handover, bind, ambient; /* where they were set last; file NULL: nowhere */
+	struct origin handover, bind, ambient, overlay; /* where they were set last; file NULL: nowhere */
 	struct diag *diag;
 };
 
@@ -46,6 +46,8 @@ static void remember_origin(struct build *b, const struct setting *setting)
 		b->bind = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, ambient_capabilities))
 		b->ambient = setting->origin;
+	else if (setting->key->offset == offsetof(struct site_spec, overlay))
+		b->overlay = setting->origin;
 }
 
 static int apply_phase(struct build *b, enum key_phase phase)
@@ -196,6 +198,9 @@ static int finish(struct build *b)
 		error = check_handover(b);
 	if (error < 0)
 		return error;
+	if (spec->overlay && !spec_has_root(spec) && !b->input->fragment)
+		return refuse_at(b, &b->overlay,
+				 "Overlay= needs a root of the site's own; expected RootDirectory=");
 	if (spec->ambient_capabilities & ~spec->capabilities)
 		return refuse_at(b, &b->ambient,
 				 "AmbientCapabilities= names what CapabilityBoundingSet= does not; expected "

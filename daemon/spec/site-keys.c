@@ -124,6 +124,20 @@ static const struct key keys[] = {
 	 .help = "The user, by name or number, that the program runs as."},
 	{CONTAINER("Group", type_user, group), .argument = "GROUP", .phase = KEY_OWNER,
 	 .unset_means = "the user's group", .help = "The group, by name or number. There are no others."},
+	{CONTAINER("RootDirectory", type_path, root_directory), .argument = "PATH",
+	 .unset_means = "the host's /usr and parts of its /etc",
+	 .help = "A folder of the host that the site has as its root, read-only, with all that is mounted "
+		 "below it. /dev, /proc, /run and /tmp are put into it, and have to be there as folders, not "
+		 "as "
+		 "links, unless Overlay= can make them; nothing else of the host is. User= and Group= are "
+		 "looked "
+		 "up on the host: those of the root alone are named by number."},
+	{CONTAINER("Overlay", type_overlay, overlay), .argument = "none|tmpfs|PATH", .unset_means = "none",
+	 .help = "What the site writes to its own root. With none it can write nothing; with tmpfs it is kept "
+		 "in "
+		 "memory until the site is cold; with a PATH, below that folder, which is made where it is "
+		 "missing, must be root's, and is one site's alone (%i is its name). Only with "
+		 "RootDirectory=."},
 	{CONTAINER("WorkingDirectory", type_directory, working_directory),
 	 .second = FIELD(working_directory_optional), .argument = "[-]PATH", .unset_means = "/",
 	 .help = "Where the program starts, as it sees its own files. After \"-\" the folder may be "

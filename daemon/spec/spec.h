@@ -157,6 +157,8 @@ struct site_spec {
 	const char *const *exec_start; /* argv, NULL-terminated; [0] is the path as written (may hold no '/') */
 	struct origin exec_origin;
 	const char *user, *group;        /* names or numbers; NULL: nobody, and the user's group */
+	const char *root_directory;      /* NULL: the default root */
+	const char *overlay;             /* Overlay=: "tmpfs" or an absolute path; NULL: none */
 	const char *working_directory;   /* NULL: "/" */
 	bool working_directory_optional; /* "-" before it */
 	const struct mount_spec *mounts; /* [n_mounts] */
@@ -202,6 +204,12 @@ struct site_spec {
 	enum keep keep;           /* default KEEP_NONE */
 	int priority;             /* Priority=: -100..100, higher wakes first; default 0 */
 };
+
+/* Whether the site has a root of its own instead of the host's programs. */
+static inline bool spec_has_root(const struct site_spec *spec)
+{
+	return spec->root_directory;
+}
 
 /* Reads the unit that is in force for site `name`: its file, the templates of its chain (furthest first), the
  * drop-ins of each, then expands specifiers and checks the whole. 0 and *ret, to be freed with spec_free();

@@ -91,6 +91,31 @@ void type_copy_string(const struct key *key, void *target, struct pack *pack)
 	*field = pack_string(pack, *field);
 }
 
+static int parse_path(struct setting *setting, const char *text)
+{
+	return setting_path(setting, text, field_of(setting));
+}
+
+static int parse_overlay(struct setting *setting, const char *text)
+{
+	const char **field = field_of(setting);
+
+	if (!str_equal(text, "none") && !str_equal(text, "tmpfs"))
+		return *text == '/' || *text == '%'
+			       ? setting_path(setting, text, field)
+			       : setting_refuse(setting, "expected none, tmpfs or an absolute path");
+	*field = str_equal(text, "tmpfs") ? "tmpfs" : NULL;
+	return 0;
+}
+
+static void format_overlay(const struct key *key, const void *field, FILE *out)
+{
+	const char *text = *(const char *const *)field;
+
+	(void)key;
+	type_write_plain(text ? text : "none", out);
+}
+
 static int parse_directory(struct setting *setting, const char *text)
 {
 	bool *optional = (bool *)((char *)setting->target + setting->key->second);
@@ -195,6 +220,18 @@ const struct type type_cpus = {
 	sizeof(char *),
 	.parse = parse_cpus,
 	.format = format_string,
+	.copy = type_copy_string,
+};
+const struct type type_path = {
+	sizeof(char *),
+	.parse = parse_path,
+	.format = format_string,
+	.copy = type_copy_string,
+};
+const struct type type_overlay = {
+	sizeof(char *),
+	.parse = parse_overlay,
+	.format = format_overlay,
 	.copy = type_copy_string,
 };
 const struct type type_directory = {

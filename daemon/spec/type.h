@@ -26,6 +26,8 @@ extern const struct type type_slice;        /* const char *, as slice_valid_name
 extern const struct type type_template;     /* not kept: spec_load() follows it */
 extern const struct type type_user;         /* const char *, a name or number */
 extern const struct type type_cpus;         /* const char *, a list in the kernel's form */
+extern const struct type type_path;         /* const char *, absolute and normal */
+extern const struct type type_overlay;      /* const char *, the same, or "tmpfs"; NULL is "none" */
 extern const struct type type_directory;    /* const char *, with its bool "optional" second */
 extern const struct type type_output;       /* struct output_spec */
 extern const struct type type_capabilities; /* uint64_t */

@@ -60,10 +60,12 @@ static void assert_environment(struct fixture *fixture, const struct environment
 
 static void test_path(void **state)
 {
+	struct fixture *fixture = *state;
 	char path[256] = "PATH=";
 
-	assert_environment(*state, &unknown, LIST(PATH));
-	/* The folders that torpor looks in are those that the program is told of. */
+	assert_environment(fixture, &unknown, LIST(PATH));
+	/* The folders that torpor looks in are those that the program is told of, where its root may have them
+	 * all. */
 	for (const char *const *folder = environment_search_path; *folder; folder++) {
 		size_t length = strlen(*folder);
 
@@ -72,7 +74,9 @@ static void test_path(void **state)
 			strcat(path, ":");
 		strncat(path, *folder, length - 1);
 	}
-	assert_string_equal(path, PATH);
+	assert_string_equal(path, PATH ":/sbin:/bin");
+	fixture->spec.root_directory = "/srv/root";
+	assert_environment(fixture, &unknown, LIST(PATH ":/sbin:/bin"));
 }
 
 static void test_user(void **state)

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "root.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "cleanup.h"
+#include "str.h"
+
+static const struct mount_op whole_tree = {.flags = MOUNT_OP_RECURSIVE | MOUNT_OP_RDONLY},
+			     one_folder = {.flags = 0};
+
+/* A folder in one that only root can write to: nobody swaps it for a link meanwhile. Owned by who writes there
+ * where it is new. */
+static int make_folder(int dir_fd, const char *name, mode_t mode, uid_t uid, gid_t gid)
+{
+	autoclose int fd = -EBADF;
+	bool made = mkdirat(dir_fd, name, mode) == 0;
+
+	if (!made && errno != EEXIST)
+		return -errno;
+	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || (made && fchown(fd, uid, gid) < 0))
+		return -errno;
+	return 0;
+}
+
+static int make_folders(int dir_fd, const struct launch_plan *plan)
+{
+	int r = make_folder(dir_fd, "upper", 0755, plan->uid, plan->gid);
+
+	return r < 0 ? r : make_folder(dir_fd, "work", 0700, 0, 0);
+}
+
+/* The folder of Overlay=. Who could write to it would choose what the overlay takes for its own. */
+static int open_kept(const struct launch_plan *plan)
+{
+	const char *path = plan->spec->overlay;
+	autoclose int fd = -EBADF;
+	struct stat st;
+	int r = fd_make_directories(path);
+
+	if (r < 0)
+		return r;
+	fd = child_open_source(&one_folder, path);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != 0 || st.st_mode & (S_IWGRP | S_IWOTH))
+		return -EPERM;
+	r = make_folders(fd, plan);
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+static int open_upper(const struct launch_plan *plan)
+{
+	autoclose int fd = -EBADF;
+	int r;
+
+	if (!str_equal(plan->spec->overlay, "tmpfs"))
+		return open_kept(plan);
+	fd = child_new_filesystem("tmpfs", "mode=0755,size=10%", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	r = fd < 0 ? fd : make_folders(fd, plan);
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+int root_open(struct root *root, const struct launch_plan *plan, const char **detail)
+{
+	const struct site_spec *spec = plan->spec;
+
+	if (!spec_has_root(spec))
+		return 0;
+	*detail = spec->root_directory;
+	root->base_fd = child_open_source(&whole_tree, spec->root_directory);
+	if (root->base_fd < 0)
+		return root->base_fd;
+	if (!spec->overlay)
+		return 0;
+	*detail = spec->overlay;
+	root->upper_fd = open_upper(plan);
+	return root->upper_fd < 0 ? root->upper_fd : 0;
+}
+
+/* Where the sandbox's own root is still empty but for the container's file systems. */
+static int attach(int fd, const char *name)
+{
+	if (mkdirat(AT_FDCWD, name, 0700) < 0 ||
+	    syscall(SYS_move_mount, fd, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return -errno;
+	return 0;
+}
+
+/* All its parts are mounts of the sandbox by now, and names in a folder that nobody else sees: the overlay's
+ * layers have to be attached, before Linux 6.15, and paths are all that it takes, before 6.13. */
+static int mount_overlay(const struct root *root)
+{
+	int r = attach(root->base_fd, "lower");
+
+	if (r == 0)
+		r = attach(root->upper_fd, "upper");
+	return r < 0 ? r
+		     : child_new_filesystem("overlay",
+					    "lowerdir=lower,upperdir=upper/upper,workdir=upper/work,"
+					    "redirect_dir=nofollow,metacopy=off,index=off",
+					    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
+int root_mount(const struct root *root, const struct launch_plan *plan, int *ret_fd, const char **detail)
+{
+	autoclose int fd = -EBADF;
+
+	if (root->base_fd < 0)
+		return 0;
+	*detail = root->upper_fd < 0 ? plan->spec->root_directory : plan->spec->overlay;
+	fd = root->upper_fd < 0 ? fcntl(root->base_fd, F_DUPFD_CLOEXEC, 0) : mount_overlay(root);
+	if (fd < 0)
+		return root->upper_fd < 0 ? -errno : fd;
+	/* Upon the sandbox's own root: as that one is the first of its namespace, no ".." leads back to it. */
+	if (syscall(SYS_move_mount, fd, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return -errno;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+void root_finish(struct root *root)
+{
+	fd_close(root->base_fd);
+	fd_close(root->upper_fd);
+	*root = ROOT_NONE;
+}

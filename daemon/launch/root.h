@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <errno.h>
+
+#include "plan.h"
+
+/* A container's own root, as mounts that are attached nowhere yet. */
+struct root {
+	int base_fd;  /* read-only; -EBADF: the default root */
+	int upper_fd; /* what the overlay writes to: -EBADF: there is none */
+};
+
+#define ROOT_NONE ((struct root){.base_fd = -EBADF, .upper_fd = -EBADF})
+
+/* Opens what the unit names, on the host. Nothing to do for the default root. -errno, with *detail saying at
+ * what; to be finished all the same. */
+int root_open(struct root *root, const struct launch_plan *plan, const char **detail);
+
+/* Puts the root over the sandbox that the calling thread has entered, whose own root stays its working
+ * directory: what is to be moved into the new one. *ret_fd, of the new one, is the caller's to close, and
+ * untouched for the default root. -errno, with *detail. */
+int root_mount(const struct root *root, const struct launch_plan *plan, int *ret_fd, const char **detail);
+
+void root_finish(struct root *root);
