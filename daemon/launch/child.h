@@ -18,6 +18,7 @@
 struct child_context {
 	const struct launch_plan *plan;
 	char *const *envp;
+	int table_end;           /* what of the launcher's descriptors it needs lies below */
 	const int *listener_fds; /* [plan->spec->n_listeners], each at least CHILD_FD_BASE, as the next three */
 	int stdin_fd, stdout_fd, stderr_fd;
 

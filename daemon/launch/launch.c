@@ -251,8 +251,8 @@ static int clone_child(struct launch_thread *thread, struct launch_job *job, str
 		       const struct sandbox *sandbox, const struct root *root, int cgroup_fd)
 {
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | CLONE_NEWPID |
-			 CLONE_NEWCGROUP,
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP |
+			 CLONE_NEWPID | CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
 		.stack = (uint64_t)(uintptr_t)thread->stack,
 		.stack_size = thread->stack_bytes,
@@ -329,6 +329,7 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 		.listener_fds = listener_fds,
 		.hello = {.id = job->id, .n_listeners = job->plan->spec->n_listeners, .gate = job->gate_fd},
 		.channel_fd = thread->shared->channel_fd,
+		.table_end = thread->shared->pool.host.first_high,
 		.stdin_fd = -EBADF,
 		.stdout_fd = -EBADF,
 		.stderr_fd = -EBADF,

@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "child.h"
 #include "cleanup.h"
+
+#define FIRST_HIGH 8192
 
 static int open_own(const struct sandbox_host *host, const char *path)
 {
@@ -21,8 +24,22 @@ static int open_own(const struct sandbox_host *host, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Above what a child needs of the table. */
+static int open_high(const struct sandbox_host *host, const char *path)
+{
+	autoclose int fd = open_own(host, path);
+	int high = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, host->first_high);
+
+	return fd >= 0 && high < 0 ? -errno : high;
+}
+
 int sandbox_host_open(struct sandbox_host *host)
 {
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	host->first_high = limit.rlim_cur / 2 < FIRST_HIGH ? (int)limit.rlim_cur / 2 : FIRST_HIGH;
 	host->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	host->network_fd = open_own(host, "thread-self/ns/net");
 	host->ipc_fd = open_own(host, "thread-self/ns/ipc");
@@ -53,9 +70,9 @@ static int make_namespaces(struct sandbox *sandbox, const struct sandbox_host *h
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
 		return -errno;
-	sandbox->network_fd = open_own(host, "thread-self/ns/net");
-	sandbox->ipc_fd = open_own(host, "thread-self/ns/ipc");
-	sandbox->uts_fd = open_own(host, "thread-self/ns/uts");
+	sandbox->network_fd = open_high(host, "thread-self/ns/net");
+	sandbox->ipc_fd = open_high(host, "thread-self/ns/ipc");
+	sandbox->uts_fd = open_high(host, "thread-self/ns/uts");
 	if (sandbox->network_fd < 0 || sandbox->ipc_fd < 0 || sandbox->uts_fd < 0)
 		return -errno;
 	return 0;
@@ -73,7 +90,7 @@ static int make_root(struct sandbox *sandbox, const struct sandbox_host *host, c
 	if (setns(shared->namespace_fd, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0)
 		r = -errno;
 	if (r == 0)
-		r = sandbox->mounts_fd = open_own(host, "thread-self/ns/mnt");
+		r = sandbox->mounts_fd = open_high(host, "thread-self/ns/mnt");
 	if (r >= 0)
 		r = child_mount_root();
 	if (r >= 0)

@@ -23,10 +23,11 @@ struct sandbox {
 /* Namespaces of the host that a thread comes back to, and the folder through which it finds its own. */
 struct sandbox_host {
 	int network_fd, ipc_fd, uts_fd, mounts_fd;
-	int proc_fd; /* /proc */
+	int proc_fd;    /* /proc */
+	int first_high; /* descriptors of sandboxes are this and above: a child's table ends below */
 };
 
-#define SANDBOX_HOST_NONE ((struct sandbox_host){-EBADF, -EBADF, -EBADF, -EBADF, -EBADF})
+#define SANDBOX_HOST_NONE ((struct sandbox_host){-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0})
 
 /* Of the calling thread. -errno; to be closed all the same. */
 int sandbox_host_open(struct sandbox_host *host);

@@ -15,6 +15,7 @@ const char *launch_step_name(enum launch_step step)
 		[STEP_SOURCES] = "mount-sources",
 		[STEP_ROOT] = "root",
 		[STEP_CLONE] = "clone",
+		[STEP_TABLE] = "table",
 		[STEP_SESSION] = "session",
 		[STEP_KEYRING] = "keyring",
 		[STEP_HOSTNAME] = "hostname",

@@ -16,6 +16,7 @@ enum launch_step {
 	STEP_ROOT,
 	STEP_CLONE,
 	/* the child's */
+	STEP_TABLE,
 	STEP_SESSION,
 	STEP_KEYRING,
 	STEP_HOSTNAME,

@@ -451,6 +451,7 @@ def test_cold_and_frozen(torpor, bind):
     inodes = set()
     for _ in range(3):
         inodes.add(site.get().listener["inode"])
+        torpor.wait_state("a", "awake")
         torpor.freeze("a")
         inodes.add(site.get().listener["inode"])
         torpor.call("Stop", site="a")
