@@ -63,12 +63,18 @@ static void forget(struct interceptor *interceptor, struct intercepted *containe
 	free(container);
 }
 
+/* For one event, which one thread gets. */
+static int watch(const struct interceptor *interceptor, int operation, int fd, const void *tag)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = (void *)(uintptr_t)tag};
+
+	return epoll_ctl(interceptor->epoll_fd, operation, fd, &event) < 0 ? -errno : 0;
+}
+
 /* Waits for one more question, by whichever thread. */
 static int arm(struct interceptor *interceptor, struct intercepted *container, int operation)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = container};
-
-	return epoll_ctl(interceptor->epoll_fd, operation, container->notify_fd, &event) < 0 ? -errno : 0;
+	return watch(interceptor, operation, container->notify_fd, container);
 }
 
 struct message {
@@ -129,8 +135,9 @@ static void take_in(struct interceptor *interceptor)
 {
 	struct intercepted *container = receive(interceptor->own_channel_fd);
 
+	(void)watch(interceptor, EPOLL_CTL_MOD, interceptor->own_channel_fd, interceptor);
 	if (!container)
-		return; /* another thread was quicker */
+		return;
 	pthread_mutex_lock(&interceptor->mutex);
 	DL_APPEND2(interceptor->containers, container, all_prev, all_next);
 	pthread_mutex_unlock(&interceptor->mutex);
@@ -162,8 +169,8 @@ static void on_tick(struct interceptor *interceptor)
 	struct intercepted *container, *next;
 	uint64_t count;
 
-	if (read(interceptor->tick_fd, &count, sizeof count) < 0)
-		return;
+	(void)read(interceptor->tick_fd, &count, sizeof count);
+	(void)watch(interceptor, EPOLL_CTL_MOD, interceptor->tick_fd, &interceptor->tick_fd);
 	pthread_mutex_lock(&interceptor->mutex);
 	container = interceptor->waiting;
 	interceptor->waiting = NULL;
@@ -236,17 +243,11 @@ static bool serve_one(struct interceptor *interceptor)
 	return true;
 }
 
-static int watch(const struct interceptor *interceptor, int fd, const void *tag)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)(uintptr_t)tag};
-
-	return epoll_ctl(interceptor->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-}
-
 /* By the first thread: the others share its table. It leaves the host's network: a socket that it makes has the
  * options of a new one in a container. */
 static int open_own(struct interceptor *interceptor)
 {
+	struct epoll_event stop = {.events = EPOLLIN, .data.ptr = &interceptor->stop_fd}; /* all get it */
 	int self_fd;
 
 	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
@@ -262,9 +263,9 @@ static int open_own(struct interceptor *interceptor)
 	if (interceptor->own_channel_fd < 0 || interceptor->own_report_fd < 0 || interceptor->own_stop_fd < 0 ||
 	    interceptor->epoll_fd < 0 || interceptor->tick_fd < 0)
 		return -errno;
-	if (watch(interceptor, interceptor->own_channel_fd, interceptor) < 0 ||
-	    watch(interceptor, interceptor->tick_fd, &interceptor->tick_fd) < 0 ||
-	    watch(interceptor, interceptor->own_stop_fd, &interceptor->stop_fd) < 0)
+	if (watch(interceptor, EPOLL_CTL_ADD, interceptor->own_channel_fd, interceptor) < 0 ||
+	    watch(interceptor, EPOLL_CTL_ADD, interceptor->tick_fd, &interceptor->tick_fd) < 0 ||
+	    epoll_ctl(interceptor->epoll_fd, EPOLL_CTL_ADD, interceptor->own_stop_fd, &stop) < 0)
 		return -errno;
 	return carry_reserve();
 }
