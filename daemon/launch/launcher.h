@@ -8,10 +8,11 @@
 #include "plan.h"
 #include "step.h"
 
-/* Threads that start containers, so that the loop never waits for a mount, a log or an execve. Each has a
- * descriptor table of its own with a handful of entries (a child's copy of ten thousand listeners would cost
- * more than the rest of the start), sits in network, IPC and UTS namespaces made ahead of need (they cost as
- * much as the rest of the start), and clones with CLONE_VM | CLONE_VFORK. */
+/* Threads that start containers, so that the loop never waits for a mount, a log or an execve. They have one
+ * descriptor table of their own with a handful of entries (a child's copy of ten thousand listeners would cost
+ * more than the rest of the start) and a stock of sandboxes made ahead of need (they cost as much as the rest
+ * of the start), and clone with CLONE_VM | CLONE_VFORK. A start that is held for ever holds one thread, in
+ * whose place comes another. */
 
 /* One start. The submitter owns it, keeps plan and listeners alive, and does not touch it until it comes back
  * from launcher_next_done(). */
