@@ -212,6 +212,14 @@ static int start_threads(struct daemon *daemon)
 	return r;
 }
 
+static void forget_image(void *context, const char *path)
+{
+	struct daemon *daemon = context;
+
+	if (daemon->launcher)
+		launcher_forget_image(daemon->launcher, path);
+}
+
 static int set_up(struct daemon *daemon)
 {
 	int r = host_probe(&daemon->host);
@@ -237,6 +245,7 @@ static int set_up(struct daemon *daemon)
 	daemon->host.cgroup_files = daemon->delegation.files;
 	daemon->host.device_programs = daemon->delegation.device_programs;
 	planner_init(&daemon->planner, &daemon->host);
+	planner_on_image_unused(&daemon->planner, forget_image, daemon);
 	daemon->cache = spec_cache_create();
 	r = daemon->cache ? start_threads(daemon) : -ENOMEM;
 	if (r == 0) {

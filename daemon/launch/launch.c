@@ -52,6 +52,7 @@ int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, in
 					 .null_fd = -EBADF,
 					 .channel_fd = -EBADF};
 	sandbox_pool_init(&shared->pool, max_spare);
+	image_cache_init(&shared->images);
 	/* Copies 0 to 2 only: the rest is what is being left out. */
 	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		return -errno;
@@ -74,6 +75,7 @@ void launch_shared_finish(struct launch_shared *shared)
 	fd_close(shared->cgroup_fd);
 	fd_close(shared->null_fd);
 	sandbox_pool_finish(&shared->pool);
+	image_cache_finish(&shared->images);
 }
 
 int launch_thread_init(struct launch_thread *thread, struct launch_shared *shared)
@@ -311,7 +313,7 @@ static int launch(struct launch_thread *thread, struct launch_job *job, struct c
 	if (r == 0)
 		r = open_sources(job, bind_fds, n_binds);
 	if (r == 0) {
-		r = root_open(root, job->plan, &detail);
+		r = root_open(root, job->plan, &shared->images, &shared->pool.host, &detail);
 		if (r < 0)
 			fail(job, STEP_ROOT, r, detail);
 	}
@@ -400,6 +402,8 @@ const char *launch_job_error(const struct launch_job *job, char *buf, size_t siz
 	size -= (size_t)n;
 	if (job->step == STEP_EXEC && origin->file)
 		snprintf(buf, size, " (ExecStart= in %s:%u)", origin->file, origin->line);
+	else if (job->step == STEP_ROOT && job->error == EMEDIUMTYPE)
+		snprintf(buf, size, " (neither squashfs nor erofs)");
 	else if (job->step == STEP_UNIT_MOUNTS && spec_has_root(job->plan->spec))
 		snprintf(buf, size, "%s", root_hint(job->error));
 	return start;

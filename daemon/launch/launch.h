@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "device-program.h"
+#include "image.h"
 #include "launcher.h"
 #include "sandbox-pool.h"
 
@@ -18,6 +19,7 @@ struct launch_shared {
 	int null_fd;    /* /dev/null, open for both ways */
 	int channel_fd; /* the interceptor's: see interceptor.h */
 	struct sandbox_pool pool;
+	struct image_cache images;
 };
 
 struct launch_thread {

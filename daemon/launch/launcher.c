@@ -25,6 +25,12 @@ struct queue {
 	struct launch_job *first, **last;
 };
 
+/* An image that no plan names any more. */
+struct forgotten {
+	struct forgotten *next;
+	char path[];
+};
+
 struct worker {
 	struct launcher *launcher;
 	pthread_t thread;
@@ -39,6 +45,7 @@ struct launcher {
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
 	struct queue waiting, done;
+	struct forgotten *forgotten;       /* owned */
 	uint64_t last_ns;                  /* when the last job was submitted */
 	unsigned preparing, max_preparing; /* threads that are at it, and may be */
 	unsigned ready;                    /* threads that have prepared themselves, or failed to */
@@ -110,6 +117,20 @@ static void work(struct launcher *launcher, struct launch_thread *thread)
 	launcher->busy--;
 }
 
+/* Called and left with the mutex. */
+static void forget_image(struct launcher *launcher, struct launch_thread *thread)
+{
+	struct forgotten *image = launcher->forgotten;
+
+	launcher->forgotten = image->next;
+	pthread_mutex_unlock(&launcher->mutex);
+	BEGIN_OWN_DESCRIPTORS();
+	image_forget(&thread->shared->images, &thread->shared->pool.host, image->path);
+	END_OWN_DESCRIPTORS();
+	free(image);
+	pthread_mutex_lock(&launcher->mutex);
+}
+
 /* Part of the preparation of later starts; whether there is more of it. It takes only what the processors have
  * to spare: as it may wait for that, half of the threads always stay away from it. Where it fails it is not
  * tried again: the next start says why. Called and left with the mutex. */
@@ -164,6 +185,8 @@ static void serve(struct launcher *launcher, struct launch_thread *thread)
 			unprepared = true;
 		} else if (launcher->stopping) {
 			break;
+		} else if (launcher->forgotten) {
+			forget_image(launcher, thread);
 		} else if (unprepared) {
 			if (wait_for_quiet(launcher, since_ns) && !launcher->waiting.first)
 				unprepared = prepare(launcher, thread);
@@ -300,6 +323,12 @@ void launcher_destroy(struct launcher *launcher)
 	pthread_cond_destroy(&launcher->changed);
 	pthread_mutex_destroy(&launcher->mutex);
 	fd_close(launcher->event_fd);
+	while (launcher->forgotten) {
+		struct forgotten *next = launcher->forgotten->next;
+
+		free(launcher->forgotten);
+		launcher->forgotten = next;
+	}
 	free(launcher->cgroup_path);
 	free(launcher);
 }
@@ -307,6 +336,22 @@ void launcher_destroy(struct launcher *launcher)
 int launcher_event_fd(const struct launcher *launcher)
 {
 	return launcher->event_fd;
+}
+
+void launcher_forget_image(struct launcher *launcher, const char *path)
+{
+	struct forgotten *image = malloc(sizeof *image + strlen(path) + 1);
+
+	if (!image) {
+		log_warning("image %s stays mounted: out of memory", path);
+		return;
+	}
+	strcpy(image->path, path);
+	pthread_mutex_lock(&launcher->mutex);
+	image->next = launcher->forgotten;
+	launcher->forgotten = image;
+	pthread_cond_signal(&launcher->changed);
+	pthread_mutex_unlock(&launcher->mutex);
 }
 
 void launcher_submit(struct launcher *launcher, struct launch_job *job)

@@ -46,6 +46,9 @@ int launcher_event_fd(const struct launcher *launcher);
 void launcher_stop(struct launcher *launcher);
 void launcher_destroy(struct launcher *launcher);
 
+/* Gives up what is kept of an image at this path, soon. */
+void launcher_forget_image(struct launcher *launcher, const char *path);
+
 /* Queues a job, first come first served. */
 void launcher_submit(struct launcher *launcher, struct launch_job *job);
 

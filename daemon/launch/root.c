@@ -69,14 +69,16 @@ static int open_upper(const struct launch_plan *plan)
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-int root_open(struct root *root, const struct launch_plan *plan, const char **detail)
+int root_open(struct root *root, const struct launch_plan *plan, struct image_cache *images,
+	      const struct sandbox_host *host, const char **detail)
 {
 	const struct site_spec *spec = plan->spec;
 
 	if (!spec_has_root(spec))
 		return 0;
-	*detail = spec->root_directory;
-	root->base_fd = child_open_source(&whole_tree, spec->root_directory);
+	*detail = spec->root_image ? spec->root_image : spec->root_directory;
+	root->base_fd = spec->root_image ? image_open(images, host, spec->root_image)
+					 : child_open_source(&whole_tree, spec->root_directory);
 	if (root->base_fd < 0)
 		return root->base_fd;
 	if (!spec->overlay)
@@ -116,7 +118,7 @@ int root_mount(const struct root *root, const struct launch_plan *plan, int *ret
 
 	if (root->base_fd < 0)
 		return 0;
-	*detail = root->upper_fd < 0 ? plan->spec->root_directory : plan->spec->overlay;
+	*detail = plan->spec->overlay ? plan->spec->overlay : "/";
 	fd = root->upper_fd < 0 ? fcntl(root->base_fd, F_DUPFD_CLOEXEC, 0) : mount_overlay(root);
 	if (fd < 0)
 		return root->upper_fd < 0 ? -errno : fd;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "image.h"
 #include "plan.h"
 
 /* A container's own root, as mounts that are attached nowhere yet. */
@@ -13,9 +14,10 @@ struct root {
 
 #define ROOT_NONE ((struct root){.base_fd = -EBADF, .upper_fd = -EBADF})
 
-/* Opens what the unit names, on the host. Nothing to do for the default root. -errno, with *detail saying at
- * what; to be finished all the same. */
-int root_open(struct root *root, const struct launch_plan *plan, const char **detail);
+/* Opens what the unit names, on the host, as image_open() does. Nothing to do for the default root. -errno,
+ * with *detail saying at what; to be finished all the same. */
+int root_open(struct root *root, const struct launch_plan *plan, struct image_cache *images,
+	      const struct sandbox_host *host, const char **detail);
 
 /* Puts the root over the sandbox that the calling thread has entered, whose own root stays its working
  * directory: what is to be moved into the new one. *ret_fd, of the new one, is the caller's to close, and

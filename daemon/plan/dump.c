@@ -151,6 +151,8 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 	fprintf(out, "hostname: %s\n", spec->name);
 	if (spec->root_directory)
 		dump_text("root: directory", spec->root_directory, out);
+	if (spec->root_image)
+		dump_text("root: image", spec->root_image, out);
 	if (spec->overlay)
 		dump_text("root: overlay", spec->overlay, out);
 	dump_mounts(plan->shared_mounts->data, "shared", out);

@@ -29,6 +29,13 @@ void planner_init(struct planner *planner, const struct host *host)
 	*planner = (struct planner){.host = host};
 }
 
+void planner_on_image_unused(struct planner *planner, void (*unused)(void *context, const char *path),
+			     void *context)
+{
+	planner->image_unused = unused;
+	planner->image_context = context;
+}
+
 void planner_forget_accounts(struct planner *planner)
 {
 	while (planner->accounts) {
@@ -262,6 +269,28 @@ static int plan_mounts(struct planner *planner, struct launch_plan *plan)
 	return plan->unit_mounts ? 0 : -ENOMEM;
 }
 
+static int plan_image(struct planner *planner, struct launch_plan *plan)
+{
+	const char *path = plan->spec->root_image;
+	char *copy = path ? strdup(path) : NULL;
+
+	if (copy)
+		plan->image = intern(&planner->images, copy, strlen(copy) + 1);
+	return path && !plan->image ? -ENOMEM : 0;
+}
+
+static void give_up_image(struct blob *image)
+{
+	struct planner *planner;
+
+	if (image && image->refs == 1) {
+		planner = (void *)((char *)image->pool - offsetof(struct planner, images));
+		if (planner->image_unused)
+			planner->image_unused(planner->image_context, image->data);
+	}
+	blob_unref(image);
+}
+
 int plan_create(struct planner *planner, struct site_spec *spec, struct launch_plan **ret, struct diag *diag)
 {
 	struct launch_plan *plan = calloc(1, sizeof *plan);
@@ -284,6 +313,8 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 			r = environment_compile(plan, &account->data);
 		if (r == 0)
 			r = plan_mounts(planner, plan);
+		if (r == 0)
+			r = plan_image(planner, plan);
 		if (r == 0)
 			r = syscalls_compile(&planner->syscalls, spec, &plan->syscalls);
 		if (r == 0)
@@ -317,6 +348,7 @@ void plan_unref(struct launch_plan *plan)
 	blob_unref(plan->system_mounts);
 	blob_unref(plan->unit_mounts);
 	blob_unref(plan->syscalls);
+	give_up_image(plan->image);
 	spec_free(plan->spec);
 	arena_finish(&plan->arena);
 	free(plan);

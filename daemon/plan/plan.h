@@ -45,21 +45,28 @@ struct launch_plan {
 
 	struct blob *shared_mounts, *system_mounts, *unit_mounts; /* each a struct mount_list */
 	struct blob *syscalls;                                    /* an array of struct sock_filter */
+	struct blob *image; /* RootImage=, a string; NULL: none. Its pool is the planner's */
 };
 
 /* What plans are made with: facts of the host, shared content, user names looked up before. */
 struct planner {
 	const struct host *host; /* the caller's; constant */
 	/* One for each kind of content: what stands for itself in one may be what another was made from. */
-	struct blob_pool mounts, syscalls, resources, devices;
+	struct blob_pool mounts, syscalls, resources, devices, images;
 	/* For the default root, and for roots of sites' own; made at first use; one reference is the planner's.
 	 */
 	struct blob *shared_mounts[2];
 	struct account *accounts; /* owned list */
+	void (*image_unused)(void *context, const char *path);
+	void *image_context;
 };
 
 void planner_init(struct planner *planner, const struct host *host);
 void planner_finish(struct planner *planner);
+
+/* Says when the last plan that names an image is gone, NULL nobody; context is passed on. */
+void planner_on_image_unused(struct planner *planner, void (*unused)(void *context, const char *path),
+			     void *context);
 
 /* Looks user names up anew from now on. */
 void planner_forget_accounts(struct planner *planner);

@@ -21,7 +21,8 @@ struct build {
 	struct site_spec spec;          /* points into the arena, the units and the input */
 	struct resource_spec resources; /* what spec.resources points to */
 	struct specifier_context specifiers;
-	struct origin handover, bind, ambient, overlay; /* where they were set last; file NULL: nowhere */
+	struct origin handover, bind, ambient, root_image,
+		overlay; /* where they were set last; file NULL: nowhere */
 	struct diag *diag;
 };
 
@@ -46,6 +47,8 @@ static void remember_origin(struct build *b, const struct setting *setting)
 		b->bind = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, ambient_capabilities))
 		b->ambient = setting->origin;
+	else if (setting->key->offset == offsetof(struct site_spec, root_image))
+		b->root_image = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, overlay))
 		b->overlay = setting->origin;
 }
@@ -199,8 +202,14 @@ static int finish(struct build *b)
 	if (error < 0)
 		return error;
 	if (spec->overlay && !spec_has_root(spec) && !b->input->fragment)
-		return refuse_at(b, &b->overlay,
-				 "Overlay= needs a root of the site's own; expected RootDirectory=");
+		return refuse_at(
+			b, &b->overlay,
+			"Overlay= needs a root of the site's own; expected RootDirectory= or RootImage=");
+	if (spec->root_directory && spec->root_image)
+		return refuse_at(
+			b, &b->root_image,
+			"RootImage= and RootDirectory= are both set; expected one (an empty assignment "
+			"clears a template's)");
 	if (spec->ambient_capabilities & ~spec->capabilities)
 		return refuse_at(b, &b->ambient,
 				 "AmbientCapabilities= names what CapabilityBoundingSet= does not; expected "

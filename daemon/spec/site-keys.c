@@ -132,12 +132,20 @@ static const struct key keys[] = {
 		 "links, unless Overlay= can make them; nothing else of the host is. User= and Group= are "
 		 "looked "
 		 "up on the host: those of the root alone are named by number."},
+	{CONTAINER("RootImage", type_path, root_image), .argument = "PATH",
+	 .help = "The same with a file that holds a squashfs or erofs file system. It is mounted once for all "
+		 "sites "
+		 "that name it, from the first start until no unit does: they share its pages in memory. To "
+		 "change "
+		 "it, put another file in its place; sites have that one from their next start. Only who may "
+		 "be "
+		 "trusted with the kernel should write to it."},
 	{CONTAINER("Overlay", type_overlay, overlay), .argument = "none|tmpfs|PATH", .unset_means = "none",
 	 .help = "What the site writes to its own root. With none it can write nothing; with tmpfs it is kept "
 		 "in "
 		 "memory until the site is cold; with a PATH, below that folder, which is made where it is "
 		 "missing, must be root's, and is one site's alone (%i is its name). Only with "
-		 "RootDirectory=."},
+		 "RootDirectory= or RootImage=."},
 	{CONTAINER("WorkingDirectory", type_directory, working_directory),
 	 .second = FIELD(working_directory_optional), .argument = "[-]PATH", .unset_means = "/",
 	 .help = "Where the program starts, as it sees its own files. After \"-\" the folder may be "

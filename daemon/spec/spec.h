@@ -156,12 +156,12 @@ struct site_spec {
 	/* [Container] */
 	const char *const *exec_start; /* argv, NULL-terminated; [0] is the path as written (may hold no '/') */
 	struct origin exec_origin;
-	const char *user, *group;        /* names or numbers; NULL: nobody, and the user's group */
-	const char *root_directory;      /* NULL: the default root */
-	const char *overlay;             /* Overlay=: "tmpfs" or an absolute path; NULL: none */
-	const char *working_directory;   /* NULL: "/" */
-	bool working_directory_optional; /* "-" before it */
-	const struct mount_spec *mounts; /* [n_mounts] */
+	const char *user, *group;                /* names or numbers; NULL: nobody, and the user's group */
+	const char *root_directory, *root_image; /* one of them at most; NULL: the default root */
+	const char *overlay;                     /* Overlay=: "tmpfs" or an absolute path; NULL: none */
+	const char *working_directory;           /* NULL: "/" */
+	bool working_directory_optional;         /* "-" before it */
+	const struct mount_spec *mounts;         /* [n_mounts] */
 	unsigned n_mounts;
 	int16_t system_call_error;            /* SystemCallErrorNumber=: an errno or SYSCALL_KILL; 0: not set */
 	const char *const *environment;       /* "NAME=value", later ones win, NULL-terminated */
@@ -208,7 +208,7 @@ struct site_spec {
 /* Whether the site has a root of its own instead of the host's programs. */
 static inline bool spec_has_root(const struct site_spec *spec)
 {
-	return spec->root_directory;
+	return spec->root_directory || spec->root_image;
 }
 
 /* Reads the unit that is in force for site `name`: its file, the templates of its chain (furthest first), the

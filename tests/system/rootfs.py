@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import threading
 
 from harness import HELPERS
@@ -23,6 +24,14 @@ def make_root(path, *without):
             (path / name).mkdir(parents=True)
     shutil.copy(HELPERS / "probe-server", path / "bin")
     (path / "etc/os-release").write_text("ID=tiny\n")
+    return path
+
+
+def make_image(root, path):
+    """The root as an image of the kind that path ends in."""
+    command = ["mksquashfs", root, path, "-quiet", "-no-progress"] if path.suffix == ".squashfs" else \
+        ["mkfs.erofs", path, root]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return path
 
 

@@ -43,7 +43,7 @@ static int setup(void **state)
 static bool has_blobs(const struct planner *planner)
 {
 	return planner->mounts.blobs || planner->syscalls.blobs || planner->resources.blobs ||
-	       planner->devices.blobs;
+	       planner->devices.blobs || planner->images.blobs;
 }
 
 /* Nothing is left behind, by any test. */
@@ -311,6 +311,36 @@ static void test_slice(void **state)
 	plan_unref(plan);
 }
 
+static void count_unused(void *context, const char *path)
+{
+	assert_string_equal(path, "/srv/image");
+	++*(unsigned *)context;
+}
+
+/* Whoever keeps it mounted is told when no plan names it any more, once. */
+static void test_image(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned unused = 0;
+	struct launch_plan *one, *two;
+
+	planner_on_image_unused(&fixture->planner, count_unused, &unused);
+	one = make(fixture, "a", "RootImage=/srv/image\n");
+	two = make(fixture, "b", "RootImage=/srv//image/\nOverlay=tmpfs\n");
+	assert_ptr_equal(one->image, two->image);
+	assert_ptr_equal(one->system_mounts, two->system_mounts);
+	assert_ptr_not_equal(one->unit_mounts, two->unit_mounts);
+	plan_unref(one);
+	assert_int_equal(unused, 0);
+	one = make(fixture, "c", "");
+	assert_ptr_not_equal(one->shared_mounts, two->shared_mounts);
+	assert_null(one->image);
+	plan_unref(two);
+	assert_int_equal(unused, 1);
+	plan_unref(one);
+	assert_int_equal(unused, 1);
+}
+
 static const struct plan_limit *limit_of(const struct launch_plan *plan, int resource)
 {
 	const struct plan_limit *found = NULL;
@@ -409,7 +439,7 @@ static void test_out_of_memory(void **state)
 {
 	static const char lines[] =
 		"User=nobody\nGroup=daemon\nEnvironment=A=1 B=2\nBindPaths=/srv:/data /a:/b\n"
-		"TemporaryFileSystem=/tmp:size=1M\nLimitCORE=0\nEnvironmentFile=-/x\n"
+		"RootImage=/x\nTemporaryFileSystem=/tmp:size=1M\nLimitCORE=0\nEnvironmentFile=-/x\n"
 		"SystemCallFilter=@system-service\nRestrictAddressFamilies=AF_UNIX\n"
 		"[Resources]\nMemoryMax=1G\nCPUQuota=50%\nAllowedCPUs=0\nTasksMax=5\n"
 		"IOReadBandwidthMax=/ 1M\nIOWeight=5\n[Container]\nDeviceAllow=/dev/null r\nDeviceAllow=char-* "
@@ -459,10 +489,23 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(default_user),        TEST(named_user),       TEST(numeric_user), TEST(unknown_accounts),
-		TEST(accounts_remembered), TEST(references),       TEST(sharing),      TEST(cgroup),
-		TEST(resources),           TEST(resources_shared), TEST(slice),        TEST(limits),
-		TEST(oom_score),           TEST(capabilities),     TEST(dump_lines),   TEST(out_of_memory),
+		TEST(default_user),
+		TEST(named_user),
+		TEST(numeric_user),
+		TEST(unknown_accounts),
+		TEST(accounts_remembered),
+		TEST(references),
+		TEST(sharing),
+		TEST(cgroup),
+		TEST(resources),
+		TEST(resources_shared),
+		TEST(slice),
+		TEST(image),
+		TEST(limits),
+		TEST(oom_score),
+		TEST(capabilities),
+		TEST(dump_lines),
+		TEST(out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
