@@ -84,6 +84,13 @@ bool str_valid_name(const char *name)
 	       name[0] != '-';
 }
 
+bool str_path_within(const char *path, const char *folder)
+{
+	size_t length = str_equal(folder, "/") ? 0 : strlen(folder);
+
+	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
 int str_to_u64(const char *text, uint64_t *ret)
 {
 	char *end;

@@ -24,6 +24,9 @@ size_t str_escape(const char *text, char *out, size_t size);
  * with '.' or '-'. It is used as a file name, a cgroup name and on terminals. */
 bool str_valid_name(const char *name);
 
+/* Whether an absolute, normal path is folder, or lies below it. */
+bool str_path_within(const char *path, const char *folder);
+
 /* The whole of text as a decimal number. -EINVAL, -ERANGE. */
 int str_to_u64(const char *text, uint64_t *ret);
 

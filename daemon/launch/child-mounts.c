@@ -267,10 +267,84 @@ static int run_on_target(const struct child_context *c, const struct mount_op *o
 	return r;
 }
 
+static long clone_tree(long target)
+{
+	return RAWCALL(SYS_open_tree, target, "",
+		       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+}
+
+/* What lies over a file that is hidden: a device that does not work as one. It has to be the container's own.
+ */
+static long open_null(struct child_context *c)
+{
+	struct statx stx = {0};
+	long null, fd = -ELOOP;
+
+	c->resolve = RESOLVE_NO_SYMLINKS;
+	null = find_target(c, "/dev/null");
+	if (null < 0)
+		return null;
+	if (RAWCALL(SYS_statx, null, "", AT_EMPTY_PATH, STATX_TYPE, &stx) == 0 &&
+	    (stx.stx_mode & S_IFMT) == S_IFCHR && stx.stx_rdev_major == 1 && stx.stx_rdev_minor == 3)
+		fd = clone_tree(null);
+	close_fd(null);
+	return fd;
+}
+
+static long open_cover(struct child_context *c, const struct mount_op *op, long target)
+{
+	const uint64_t nothing = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	long fd;
+	int r;
+
+	if (op->kind == MOUNT_OP_HIDE) {
+		r = is_directory(target);
+		if (r != 0)
+			return r < 0 ? r
+				     : child_new_filesystem("tmpfs", "mode=0000,size=4k,nr_inodes=2", nothing);
+		fd = open_null(c);
+	} else {
+		fd = clone_tree(target);
+	}
+	if (fd < 0 || op->kind == MOUNT_OP_HOLD)
+		return fd;
+	r = set_attributes(fd, AT_RECURSIVE, op->kind == MOUNT_OP_HIDE ? nothing : MOUNT_ATTR_RDONLY, 0);
+	if (r < 0)
+		close_fd(fd);
+	return r < 0 ? r : fd;
+}
+
+/* One of the unit's paths that are kept from it. */
+static int run_on_path(struct child_context *c, const struct mount_op *op, const char *path)
+{
+	long target = find_target(c, path);
+	long fd = op->kind == MOUNT_OP_RELEASE ? c->held_fds[c->next_held++] : target;
+	int r;
+
+	/* Nothing can be put over the root, where the process is already. */
+	if (target >= 0 && op->kind == MOUNT_OP_COVER_READ_ONLY && path[1] == '\0') {
+		r = set_attributes(target, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0);
+		close_fd(target);
+		return r;
+	}
+	if (target >= 0 && op->kind != MOUNT_OP_RELEASE)
+		fd = open_cover(c, op, target);
+	if (op->kind == MOUNT_OP_HOLD)
+		c->held_fds[c->n_held++] = (int)fd;
+	r = fd < 0 ? (int)fd : (int)target;
+	if (r >= 0)
+		r = op->kind == MOUNT_OP_HOLD ? 0 : attach(fd, target);
+	if (op->kind != MOUNT_OP_HOLD)
+		close_fd(fd);
+	close_fd(target);
+	return r;
+}
+
 static int run_op(struct child_context *c, const struct mount_list *list, const struct mount_op *op)
 {
 	const char *source = mount_text(list, op->source), *target = mount_text(list, op->target);
-	bool units = op->kind == MOUNT_OP_BIND || op->kind == MOUNT_OP_FILESYSTEM;
+	bool units = op->kind == MOUNT_OP_BIND || op->kind == MOUNT_OP_FILESYSTEM ||
+		     (op->kind >= MOUNT_OP_HOLD && op->kind <= MOUNT_OP_HIDE);
 	long fd;
 
 	/* What is the container's own goes where it is said to, or nowhere: a /dev that is a link in the root
@@ -300,6 +374,11 @@ static int run_op(struct child_context *c, const struct mount_list *list, const 
 		return bind_sealed(target + 1, target + 1);
 	case MOUNT_OP_FILESYSTEM:
 		return run_filesystem(c, op, source, target, mount_text(list, op->options));
+	case MOUNT_OP_HOLD:
+	case MOUNT_OP_RELEASE:
+	case MOUNT_OP_COVER_READ_ONLY:
+	case MOUNT_OP_HIDE:
+		return run_on_path(c, op, target);
 	default:
 		return run_on_target(c, op, target);
 	}

@@ -31,6 +31,8 @@ struct child_context {
 	 * -ENOENT where an optional one is missing. NULL: binds open their sources themselves, on the host. */
 	const int *bind_fds;
 	unsigned next_bind;
+	int *held_fds; /* room for one of each MOUNT_OP_HOLD */
+	unsigned n_held, next_held;
 
 	int root_fd;      /* of the root that the container has for its own; -EBADF: the sandbox's */
 	bool untrusted;   /* targets may lie in what a tenant can write */

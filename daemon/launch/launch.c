@@ -339,7 +339,8 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct sandbox sandbox = SANDBOX_NONE;
 	struct root root = ROOT_NONE;
-	autofree int *bind_fds = malloc((job->plan->spec->n_mounts + 1) * sizeof *bind_fds);
+	autofree int *bind_fds =
+		malloc((job->plan->spec->n_mounts + 1 + job->plan->spec->n_paths) * sizeof *bind_fds);
 	unsigned n_binds = 0;
 	const char *file = NULL;
 	int r = 0;
@@ -348,6 +349,8 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 	for (unsigned i = 0; i < SPEC_LISTENERS_MAX; i++)
 		listener_fds[i] = -EBADF;
 	context.bind_fds = bind_fds;
+	/* Of the binds there is one more at most, the notify socket. */
+	context.held_fds = bind_fds ? bind_fds + job->plan->spec->n_mounts + 1 : NULL;
 	context.sockets = sockets;
 	if (!bind_fds)
 		r = fail(job, STEP_SOURCES, -ENOMEM, NULL);

@@ -10,23 +10,15 @@
 /* What the root has of its own or the host's, with all below it. */
 static const char *const closed[] = {"/usr", "/etc", "/dev", "/proc", "/sys"};
 
-/* Whether path lies below folder, or is it. */
-static bool is_within(const char *path, const char *folder)
-{
-	size_t length = strlen(folder);
-
-	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
 static bool is_closed(const char *path, const struct host *host)
 {
 	if (!*path || str_equal(path, "/tmp") || str_equal(path, "/var"))
 		return true;
 	for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
-		if (is_within(path, closed[i]))
+		if (str_path_within(path, closed[i]))
 			return true;
 	for (unsigned i = 0; i < host->n_links; i++)
-		if (is_within(path + 1, host->links[i].name))
+		if (str_path_within(path + 1, host->links[i].name))
 			return true;
 	return false;
 }
@@ -50,7 +42,7 @@ static bool is_mounted(const struct site_spec *spec, const char *path)
 		const struct mount_spec *mount = &spec->mounts[i];
 		const char *target = binding_real_path(mount->target);
 
-		if (is_within(path, target))
+		if (str_path_within(path, target))
 			mounted = str_equal(path, target) || mount->kind != MOUNT_TMPFS || is_read_only(mount);
 	}
 	return mounted;
@@ -61,7 +53,7 @@ static unsigned find_place(const struct site_spec *spec, const char *path)
 {
 	unsigned i = 0;
 
-	while (i < spec->n_mounts && !is_within(binding_real_path(spec->mounts[i].target), path))
+	while (i < spec->n_mounts && !str_path_within(binding_real_path(spec->mounts[i].target), path))
 		i++;
 	return i;
 }

@@ -9,6 +9,7 @@
 #include "devices.h"
 #include "folders.h"
 #include "mount-list.h"
+#include "paths.h"
 #include "str.h"
 
 /* Files and folders of the host's /etc that programs need to run and that say nothing of other sites. Each is a
@@ -110,10 +111,17 @@ static void add_proc_each(struct mount_builder *b, enum mount_op_kind kind, cons
 	}
 }
 
-static void add_proc(struct mount_builder *b)
+static void add_proc(struct mount_builder *b, const struct site_spec *spec)
 {
+	static const char *const options[] = {
+		[PROC_DEFAULT] = NULL,
+		[PROC_NO_ACCESS] = "hidepid=noaccess",
+		[PROC_INVISIBLE] = "hidepid=invisible",
+		[PROC_PTRACEABLE] = "hidepid=ptraceable",
+	};
+
 	mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC}, "proc",
-		       "/proc", NULL);
+		       "/proc", options[spec->protect_proc]);
 	add_proc_each(b, MOUNT_OP_MASK_FILE, masked_proc_files,
 		      sizeof masked_proc_files / sizeof masked_proc_files[0]);
 	add_proc_each(b, MOUNT_OP_MASK_FOLDER, masked_proc_folders,
@@ -286,6 +294,7 @@ static void add_unit(struct mount_builder *b, const struct site_spec *spec, cons
 		mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_RDONLY}, path,
 			       CONTAINER_NOTIFY_SOCKET, NULL);
 	}
+	paths_add(b, spec);
 	if (needs_own_devices(spec))
 		seal_devices(b);
 	if (!spec->overlay)
@@ -317,7 +326,7 @@ int mounts_compile_system(const struct site_spec *spec, const struct host *host,
 	add_own_filesystems(&b, spec);
 	add_directory(&b, "/proc");
 	b.n_ahead = b.n_ops;
-	add_proc(&b);
+	add_proc(&b, spec);
 	return mount_list_finish(&b, ret, ret_bytes);
 }
 
@@ -344,6 +353,10 @@ const char *mount_op_name(enum mount_op_kind kind)
 		[MOUNT_OP_READ_ONLY] = "read-only",
 		[MOUNT_OP_WRITABLE] = "writable",
 		[MOUNT_OP_SEAL] = "seal",
+		[MOUNT_OP_HOLD] = "hold",
+		[MOUNT_OP_RELEASE] = "release",
+		[MOUNT_OP_COVER_READ_ONLY] = "cover-read-only",
+		[MOUNT_OP_HIDE] = "hide",
 		[MOUNT_OP_REBIND_READ_ONLY] = "rebind-read-only",
 	};
 

@@ -23,6 +23,10 @@ enum mount_op_kind {
 	MOUNT_OP_READ_ONLY,        /* what is mounted at target so far, read-only, and nothing below it */
 	MOUNT_OP_WRITABLE,         /* the same, writable again */
 	MOUNT_OP_SEAL,             /* everything mounted so far: read-only, nosuid, nodev */
+	MOUNT_OP_HOLD,             /* a clone of what is at target is kept, */
+	MOUNT_OP_RELEASE,          /* and put there again: the n-th that was held by the n-th of these */
+	MOUNT_OP_COVER_READ_ONLY,  /* target and everything mounted below it, read-only */
+	MOUNT_OP_HIDE,             /* nothing to be got at target */
 	MOUNT_OP_REBIND_READ_ONLY, /* target bound over itself, read-only */
 };
 

@@ -42,6 +42,13 @@ static const struct choice device_choices[] = {
 	{"strict", DEVICES_STRICT},
 	{0},
 };
+static const struct choice proc_choices[] = {
+	{"default", PROC_DEFAULT},
+	{"noaccess", PROC_NO_ACCESS},
+	{"invisible", PROC_INVISIBLE},
+	{"ptraceable", PROC_PTRACEABLE},
+	{0},
+};
 static const struct choice keep_choices[] = {
 	{"no", KEEP_NONE},
 	{"warm", KEEP_WARM},
@@ -164,6 +171,26 @@ static const struct key keys[] = {
 	 .parameter = MOUNT_TMPFS, .argument = "PATH[:OPTIONS]...",
 	 .help = "Empty folders in memory that are gone when the site is cold. OPTIONS are separated by "
 		 "commas: size=, nr_inodes=, mode=, ro, rw, nosuid, nodev, noexec."},
+	{CONTAINER("ReadWritePaths", type_paths, paths), .second = FIELD(n_paths), .parameter = PATH_READ_WRITE,
+	 .argument = "[-]PATH...",
+	 .help = "Files and folders within those of ReadOnlyPaths= that stay as they were. What the site could "
+		 "not "
+		 "write to without these keys it cannot with them."},
+	{CONTAINER("ReadOnlyPaths", type_paths, paths), .second = FIELD(n_paths), .parameter = PATH_READ_ONLY,
+	 .argument = "[-]PATH...",
+	 .help = "Files and folders, as the site sees them, that it may not write to, with all that is mounted "
+		 "below them. After \"-\" a missing one is passed over. Several are separated by white space; "
+		 "an "
+		 "empty assignment clears the list. It comes after all that BindPaths= and its like mount."},
+	{CONTAINER("InaccessiblePaths", type_paths, paths), .second = FIELD(n_paths),
+	 .parameter = PATH_INACCESSIBLE, .argument = "[-]PATH...",
+	 .help = "The same with those that it may not even look into. Nothing below them can be given back."},
+	{CONTAINER("ProtectProc", type_choice_small, protect_proc),
+	 .argument = "default|noaccess|invisible|ptraceable", .choices = proc_choices, .fallback = "default",
+	 .help = "What the site's processes learn from /proc of each other where their users differ: with "
+		 "noaccess "
+		 "nothing but that they are there, with invisible not even that, with ptraceable only of those "
+		 "that they may trace. Of other sites they see nothing in any case."},
 	{CONTAINER("Environment", type_environment, environment), .argument = "NAME=VALUE...",
 	 .help = "Variables for the program, each in quotes where it holds white space. Later ones win. "
 		 "An empty assignment clears them."},

@@ -59,6 +59,18 @@ struct mount_spec {
 	const char *options; /* tmpfs: "size=10M,mode=0700"; else NULL */
 };
 
+/* InaccessiblePaths=, ReadOnlyPaths=, ReadWritePaths= in the order they were written; stricter kinds are
+ * larger. */
+enum path_kind { PATH_READ_WRITE, PATH_READ_ONLY, PATH_INACCESSIBLE };
+struct path_spec {
+	enum path_kind kind;
+	bool optional;    /* "-" before it: a missing one is passed over */
+	const char *path; /* absolute, normalised, as the site sees it */
+};
+
+/* ProtectProc= */
+enum protect_proc { PROC_DEFAULT, PROC_NO_ACCESS, PROC_INVISIBLE, PROC_PTRACEABLE };
+
 enum output_kind { OUTPUT_JOURNAL, OUTPUT_NULL, OUTPUT_INHERIT, OUTPUT_FILE, OUTPUT_APPEND, OUTPUT_TRUNCATE };
 struct output_spec {
 	enum output_kind kind;
@@ -163,6 +175,8 @@ struct site_spec {
 	bool working_directory_optional;         /* "-" before it */
 	const struct mount_spec *mounts;         /* [n_mounts] */
 	unsigned n_mounts;
+	unsigned n_paths;
+	const struct path_spec *paths;        /* [n_paths] */
 	int16_t system_call_error;            /* SystemCallErrorNumber=: an errno or SYSCALL_KILL; 0: not set */
 	const char *const *environment;       /* "NAME=value", later ones win, NULL-terminated */
 	const char *const *environment_files; /* with their "-" where optional, NULL-terminated */
@@ -171,6 +185,7 @@ struct site_spec {
 	bool lock_personality, memory_deny_write_execute, restrict_realtime, restrict_suid_sgid;
 	bool namespaces_set;             /* RestrictNamespaces= was assigned */
 	int8_t families_mode;            /* enum families_mode */
+	int8_t protect_proc;             /* enum protect_proc; default PROC_DEFAULT */
 	const struct limit_spec *limits; /* [n_limits], one a resource */
 	unsigned n_limits;
 	unsigned namespaces;   /* RestrictNamespaces=: CLONE_NEW* that the site may use; default none */

@@ -51,6 +51,7 @@ extern const struct type type_listener;    /* key->parameter is the socket type 
 extern const struct type type_fd_name;     /* into every listener */
 extern const struct type type_bind;        /* into one; key->parameter is AF_UNSPEC where a port is all */
 extern const struct type type_mount;       /* key->parameter is the enum mount_kind */
+extern const struct type type_paths;       /* key->parameter is the enum path_kind; in type-path.c */
 extern const struct type type_command;     /* exec_start and exec_origin */
 extern const struct type type_environment; /* NULL-terminated strings "NAME=value" */
 extern const struct type type_files;       /* NULL-terminated paths, with a "-" where optional */

@@ -439,7 +439,8 @@ static void test_out_of_memory(void **state)
 {
 	static const char lines[] =
 		"User=nobody\nGroup=daemon\nEnvironment=A=1 B=2\nBindPaths=/srv:/data /a:/b\n"
-		"RootImage=/x\nTemporaryFileSystem=/tmp:size=1M\nLimitCORE=0\nEnvironmentFile=-/x\n"
+		"RootImage=/x\nReadOnlyPaths=/\nReadWritePaths=/a\nTemporaryFileSystem=/"
+		"tmp:size=1M\nLimitCORE=0\nEnvironmentFile=-/x\n"
 		"SystemCallFilter=@system-service\nRestrictAddressFamilies=AF_UNIX\n"
 		"[Resources]\nMemoryMax=1G\nCPUQuota=50%\nAllowedCPUs=0\nTasksMax=5\n"
 		"IOReadBandwidthMax=/ 1M\nIOWeight=5\n[Container]\nDeviceAllow=/dev/null r\nDeviceAllow=char-* "
