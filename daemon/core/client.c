@@ -23,6 +23,7 @@ static void on_closed(uv_handle_t *handle)
 	struct client *client = handle->data;
 
 	protocol_buffer_finish(&client->in);
+	free(client->file);
 	free(client);
 }
 

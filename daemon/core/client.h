@@ -12,6 +12,7 @@
 
 struct control;
 struct daemon;
+struct enforcement;
 struct site;
 
 #define CLIENT_QUEUE_BYTES                                                                                     \
@@ -21,9 +22,10 @@ struct site;
 /* What a client's present request waits for. */
 enum client_wait {
 	WAIT_NONE,
-	WAIT_SITE,  /* for `site` to come to rest in `target` */
-	WAIT_LIST,  /* more of a list is to be written */
-	WAIT_EVENTS /* a subscription */
+	WAIT_SITE,   /* for `site` to come to rest in `target` */
+	WAIT_LIST,   /* more of a list is to be written */
+	WAIT_LIMITS, /* for limits of a site or a slice to be in force */
+	WAIT_EVENTS  /* a subscription */
 };
 
 /* A connection to the control socket. */
@@ -38,13 +40,14 @@ struct client {
 	bool more, oneway; /* of the request being answered */
 
 	enum client_wait wait;
-	uint64_t site_id; /* WAIT_SITE; WAIT_EVENTS: 0 for all */
+	uint64_t site_id; /* WAIT_SITE; WAIT_LIMITS; WAIT_EVENTS: 0 for all */
 	enum site_state target;
 	uint64_t wait_since_ns;
 
-	uint64_t list_after;                 /* WAIT_LIST: the id of the last site that was written */
-	enum site_state list_state;          /* STATE_ILLEGAL: all */
-	char list_slice[NAME_BYTES_MAX + 1]; /* "": all */
+	uint64_t list_after;            /* WAIT_LIST: the id of the last site that was written */
+	enum site_state list_state;     /* STATE_ILLEGAL: all */
+	char slice[NAME_BYTES_MAX + 1]; /* WAIT_LIST: "": all; WAIT_LIMITS: "": a site's */
+	char *file;                     /* WAIT_LIMITS: for the answer; owned */
 };
 
 /* Takes the next connection of the listening pipe. NULL (and nothing accepted) when it fails or the peer may
@@ -74,6 +77,11 @@ void method_call(struct client *client, const char *method, json_t *parameters);
 
 /* Writes the next part of a list (methods.c). */
 void method_list_continue(struct client *client);
+
+/* Settings of a site or a slice (set.c), and their answer when limits are in force, or their container is gone.
+ */
+void method_set(struct client *client, json_t *parameters);
+void method_enforced(struct client *client, const struct enforcement *enforcement);
 
 /* Looks whether what a client waits for has come: site has changed its state, or is gone (methods.c). */
 void method_site_settled(struct client *client, struct site *site, bool gone);

@@ -195,3 +195,14 @@ void control_site_gone(struct site *site)
 	if (client->wait == WAIT_SITE && client->site_id == site->id)
 		method_site_settled(client, site, true);
 }
+
+void control_enforced(struct daemon *daemon, const struct enforcement *enforcement)
+{
+	struct client *client, *next;
+
+	if (!daemon->control)
+		return;
+	DL_FOREACH_SAFE(daemon->control->clients, client, next)
+	if (client->wait == WAIT_LIMITS)
+		method_enforced(client, enforcement);
+}

@@ -6,6 +6,7 @@
 #include "client.h"
 
 struct daemon;
+struct enforcement;
 struct site;
 
 /* The control socket RUN/control: Varlink, one request at a time a connection. Root may change things; members
@@ -22,6 +23,9 @@ void control_destroy(struct control *control);
 
 /* A site has changed its state: tells subscribers, and answers the commands that waited for it. */
 void control_site_changed(struct site *site, const char *from, const char *by, uint64_t took_us);
+
+/* Limits have been written, or their control group is gone: answers the commands that waited for that. */
+void control_enforced(struct daemon *daemon, const struct enforcement *enforcement);
 
 /* A site is about to be forgotten. */
 void control_site_gone(struct site *site);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,10 +280,30 @@ static void close_inherited(struct daemon *daemon)
 	free(daemon->inherited);
 }
 
+/* Where settings by command go: made before the folders are watched, since one that comes later has all of them
+ * looked through again. */
+static void make_folders(const struct daemon *daemon)
+{
+	static const enum unit_kind kinds[] = {UNIT_SITE, UNIT_SLICE};
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		char path[PATH_MAX];
+		int r;
+
+		snprintf(path, sizeof path, "%s/%s", daemon->host.run_dir, unit_kind_folder(kinds[i]));
+		r = fd_make_directories(path);
+		if (r < 0)
+			log_warning("folder %s cannot be made: %s", path, strerror(-r));
+	}
+}
+
 static void load(struct daemon *daemon)
 {
 	struct load_counts counts;
-	int r = watch_create(daemon, &daemon->watch); /* before loading: nothing is missed in between */
+	int r;
+
+	make_folders(daemon);
+	r = watch_create(daemon, &daemon->watch); /* before loading: nothing is missed in between */
 
 	if (r < 0)
 		log_warning("changes of unit files will not be noticed (use torporctl reload): %s",

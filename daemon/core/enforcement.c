@@ -153,8 +153,11 @@ void enforcement_change(struct enforcement *e, uv_loop_t *loop, int cgroup_fd, s
 
 void enforcement_finish(struct enforcement *e)
 {
-	if (e->job)
+	if (e->job) {
 		e->job->owner = NULL;
+		e->job = NULL;
+		e->done(e->userdata);
+	}
 	reference(&e->resources, NULL);
 	reference(&e->devices, NULL);
 	reference(&e->next_resources, NULL);

@@ -17,7 +17,7 @@ struct enforcement {
 		*next_devices; /* wanted when the job under way is done; references or NULL */
 	struct enforcement_job *job;
 	char *error;                  /* why what is wanted is not all in force; owned, NULL: it is */
-	void (*done)(void *userdata); /* all is over; the enforcement may be finished in there */
+	void (*done)(void *userdata); /* all is over, or will be without anybody to care */
 	void *userdata;
 };
 

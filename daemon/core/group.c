@@ -9,6 +9,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "control.h"
 #include "daemon.h"
 #include "enforce.h"
 #include "log.h"
@@ -99,6 +100,7 @@ static void on_enforced(void *userdata)
 {
 	const struct group *group = userdata;
 
+	control_enforced(group->daemon, &group->enforcement);
 	if (group->enforcement.error)
 		log_warning("slice %s: not in force: %s", group->name, group->enforcement.error);
 	else

@@ -246,7 +246,7 @@ static bool is_listed(const struct client *client, const struct site *site)
 
 	if (client->list_state != STATE_ILLEGAL && site->state != client->list_state)
 		return false;
-	return !*client->list_slice || (slice && slice_contains(client->list_slice, slice));
+	return !*client->slice || (slice && slice_contains(client->slice, slice));
 }
 
 /* Sites stand in the table in the order of their ids, so that the last id written is all there is to remember.
@@ -282,7 +282,7 @@ static void method_list(struct client *client, json_t *parameters)
 			     json_pack("{s:s}", "parameter", "slice"));
 		return;
 	}
-	snprintf(client->list_slice, sizeof client->list_slice, "%s", slice ? slice : "");
+	snprintf(client->slice, sizeof client->slice, "%s", slice ? slice : "");
 	client->list_state = name ? site_state_from_name(name) : STATE_ILLEGAL;
 	if (name && client->list_state == STATE_ILLEGAL) {
 		client_error(client, PROTOCOL_INTERFACE ".NoSuchState", json_pack("{s:s}", "state", name));
@@ -343,6 +343,7 @@ static const struct {
 	{PROTOCOL_INTERFACE ".Freeze", method_freeze, true, false},
 	{PROTOCOL_INTERFACE ".Stop", method_stop, true, false},
 	{PROTOCOL_INTERFACE ".Restart", method_restart, true, false},
+	{PROTOCOL_INTERFACE ".Set", method_set, true, false},
 	{PROTOCOL_INTERFACE ".Reload", method_reload, true, false},
 	{PROTOCOL_INTERFACE ".Cat", method_cat, false, false},
 	{PROTOCOL_INTERFACE ".Plan", method_plan, false, false},

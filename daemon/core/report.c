@@ -189,6 +189,33 @@ static json_t *missing_json(const struct resource_list *list)
 	return missing;
 }
 
+/* What was written last into a control group, and is there; NULL: there is none. */
+static const struct enforcement *enforcement_of_site(const struct site *site)
+{
+	return site->run && container_exists(&site->run->container) ? &site->run->enforcement : NULL;
+}
+
+static json_t *missing_with(const struct resource_list *list, const struct enforcement *enforcement)
+{
+	json_t *missing = missing_json(list);
+
+	if (missing && enforcement && enforcement->error)
+		json_array_append_new(missing, safe_string(enforcement->error));
+	return missing;
+}
+
+json_t *report_missing(const struct site *site)
+{
+	return missing_with(site->plan->resources->data, enforcement_of_site(site));
+}
+
+json_t *report_slice_missing(const struct daemon *daemon, const char *name)
+{
+	const struct group *group = group_find(daemon, name);
+
+	return group ? missing_with(group->resources->data, &group->enforcement) : json_array();
+}
+
 /* Those of one slice: in its control group, or as its file says. */
 static json_t *slice_json(const struct daemon *daemon, const char *name)
 {
@@ -198,19 +225,14 @@ static json_t *slice_json(const struct daemon *daemon, const char *name)
 							  : NULL;
 	json_t *object = json_pack("{s:s}", "name", name);
 	autofree char *file = NULL;
-	json_t *missing = group ? missing_json(group->resources->data) : json_array();
 
-	if (!object) {
-		json_decref(missing);
+	if (!object)
 		return NULL;
-	}
-	if (missing && group && group->enforcement.error)
-		json_array_append_new(missing, safe_string(group->enforcement.error));
 	set(object, "description", safe_string(group && group->spec ? group->spec->description : name));
 	if (lookup_find(&daemon->options.lookup, UNIT_SLICE, name, &file) == 0)
 		set(object, "file", safe_string(file));
 	set(object, "limits", list ? limits_json(list->data) : json_object());
-	set(object, "limits_not_in_force", missing);
+	set(object, "limits_not_in_force", report_slice_missing(daemon, name));
 	set(object, "file_errors", report_file_errors(refused_find(daemon->refused_slices, name)));
 	return object;
 }
@@ -233,14 +255,11 @@ static json_t *slices_json(const struct site *site)
 /* A container has what was written last, and will have what the unit says. */
 static void add_limits(json_t *object, const struct site *site)
 {
-	const struct run *run = site->run && container_exists(&site->run->container) ? site->run : NULL;
-	const struct blob *list = run ? run->enforcement.resources : site->plan->resources;
-	json_t *missing = missing_json(site->plan->resources->data);
+	const struct enforcement *enforcement = enforcement_of_site(site);
+	const struct blob *list = enforcement ? enforcement->resources : site->plan->resources;
 
-	if (missing && run && run->enforcement.error)
-		json_array_append_new(missing, safe_string(run->enforcement.error));
 	set(object, "limits", limits_json(list->data));
-	set(object, "limits_not_in_force", missing);
+	set(object, "limits_not_in_force", report_missing(site));
 }
 
 static json_t *failure_json(const struct failure *failure)
@@ -335,15 +354,15 @@ json_t *report_status(const struct site *site)
 	return object;
 }
 
-static json_t *file_error(const struct refused *refused)
+json_t *report_file_error(const struct diag *diag)
 {
 	json_t *object = json_object();
 
 	if (!object)
 		return NULL;
-	set(object, "file", safe_string(refused->diag.file));
-	set_u64(object, "line", refused->diag.line);
-	set(object, "message", safe_string(refused->diag.message));
+	set(object, "file", safe_string(diag->file));
+	set_u64(object, "line", diag->line);
+	set(object, "message", safe_string(diag->message));
 	return object;
 }
 
@@ -352,7 +371,7 @@ json_t *report_file_errors(const struct refused *refused)
 	json_t *array = json_array();
 
 	if (array && refused)
-		json_array_append_new(array, file_error(refused));
+		json_array_append_new(array, report_file_error(&refused->diag));
 	return array;
 }
 
@@ -362,9 +381,9 @@ json_t *report_all_file_errors(struct daemon *daemon)
 
 	for (const struct refused *refused = daemon->refused_slices; array && refused;
 	     refused = refused->hh.next)
-		json_array_append_new(array, file_error(refused));
+		json_array_append_new(array, report_file_error(&refused->diag));
 	for (const struct refused *refused = daemon->refused; array && refused; refused = refused->hh.next)
-		json_array_append_new(array, file_error(refused));
+		json_array_append_new(array, report_file_error(&refused->diag));
 	return array;
 }
 

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 struct daemon;
+struct diag;
 struct site;
 struct refused;
 
@@ -12,6 +13,13 @@ struct refused;
 json_t *report_summary(const struct site *site);
 json_t *report_status(const struct site *site);
 json_t *report_host(struct daemon *daemon);
+
+/* One FileError. */
+json_t *report_file_error(const struct diag *diag);
+
+/* The limits of a site or a slice that are not in force on this host, or in the container it has: texts. */
+json_t *report_missing(const struct site *site);
+json_t *report_slice_missing(const struct daemon *daemon, const char *name);
 
 /* [FileError] of one refused unit, or of all of them. */
 json_t *report_file_errors(const struct refused *refused);

@@ -11,6 +11,7 @@
 #include <utlist.h>
 
 #include "cleanup.h"
+#include "control.h"
 #include "clock.h"
 #include "daemon.h"
 #include "fd.h"
@@ -112,6 +113,7 @@ static void on_enforced(void *userdata)
 {
 	const struct run *run = userdata;
 
+	control_enforced(run->site->daemon, &run->enforcement);
 	if (run->enforcement.error)
 		log_warning("site %s: not in force: %s", run->site->name, run->enforcement.error);
 	else

@@ -21,6 +21,8 @@ static const struct command commands[] = {
 	{"freeze", "SITE...", 1, INT_MAX, 0, "hibernate in memory", command_freeze},
 	{"stop", "SITE...", 1, INT_MAX, 0, "hibernate to nothing; the next connection wakes it", command_stop},
 	{"restart", "SITE...", 1, INT_MAX, 0, "stop, and wake anew", command_restart},
+	{"set", "SITE KEY=VALUE...", 1, INT_MAX, OPTION_SLICE | OPTION_PERSIST,
+	 "change limits, and keep running", command_set},
 	{"reload", "", 0, 0, 0, "read all files again", command_reload},
 	{"verify", "FILE|DIR...", 1, INT_MAX, 0, "check files, without a daemon", command_verify},
 	{"cat", "SITE", 1, 1, OPTION_ALL, "the effective unit", command_cat},
@@ -74,9 +76,10 @@ static enum exit_code help_about(const struct ctl *ctl, const char *name)
 		json_decref(object);
 		return EXIT_OK;
 	}
-	printf("torporctl %s%s%s%s%s%s%s\n    %s. More in torporctl(1).\n", command->name,
+	printf("torporctl %s%s%s%s%s%s%s%s\n    %s. More in torporctl(1).\n", command->name,
 	       command->flags & OPTION_STATE ? " [--state=STATE,...]" : "",
 	       command->flags & OPTION_SLICE ? " [--slice=NAME]" : "",
+	       command->flags & OPTION_PERSIST ? " [--persist]" : "",
 	       command->flags & OPTION_ALL ? " [--all]" : "",
 	       command->flags & OPTION_FOLLOW ? " [--follow]" : "", *command->arguments ? " " : "",
 	       command->arguments, command->summary);
@@ -91,12 +94,14 @@ static enum exit_code command_help(struct ctl *ctl)
 		return help_json(ctl);
 	puts("torporctl [OPTIONS...] COMMAND [ARGUMENTS...]\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		printf("  %-7s %-13s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+		printf("  %-7s %-17s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
 	puts("\n"
 	     "Names of sites may be patterns with * and ? (quote them).\n\n"
 	     "  --json             objects for programs, on every command\n"
 	     "  --state=STATE,...  list: only sites in these states\n"
 	     "  --slice=NAME       list: only sites of this slice, and of those in it\n"
+	     "                     set: of this slice, instead of a SITE\n"
+	     "  --persist          set: for good, not until the next boot\n"
 	     "  -a, --all          cat: defaults too\n"
 	     "  --timeout=SECONDS  give up when torpord takes longer\n"
 	     "  --color=WHEN       auto, always or never\n"

@@ -23,6 +23,7 @@ enum exit_code command_wake(struct ctl *ctl);
 enum exit_code command_freeze(struct ctl *ctl);
 enum exit_code command_stop(struct ctl *ctl);
 enum exit_code command_restart(struct ctl *ctl);
+enum exit_code command_set(struct ctl *ctl);
 enum exit_code command_reload(struct ctl *ctl);
 enum exit_code command_verify(struct ctl *ctl);
 enum exit_code command_cat(struct ctl *ctl);

@@ -24,6 +24,7 @@ enum {
 	KEY_TIMEOUT,
 	KEY_STATE,
 	KEY_SLICE,
+	KEY_PERSIST,
 	KEY_NAMES,
 	KEY_ALL,
 	KEY_FOLLOW,
@@ -40,6 +41,7 @@ static const struct option long_options[] = {
 	{"timeout", required_argument, NULL, KEY_TIMEOUT},
 	{"state", required_argument, NULL, KEY_STATE},
 	{"slice", required_argument, NULL, KEY_SLICE},
+	{"persist", no_argument, NULL, KEY_PERSIST},
 	{"names", no_argument, NULL, KEY_NAMES},
 	{"all", no_argument, NULL, KEY_ALL},
 	{"follow", no_argument, NULL, KEY_FOLLOW},
@@ -121,6 +123,9 @@ static int parse_one(struct options *options, int key)
 		return 0;
 	case KEY_SLICE:
 		return parse_slice(options, optarg);
+	case KEY_PERSIST:
+		options->flags |= OPTION_PERSIST;
+		return 0;
 	case KEY_NAMES:
 		options->flags |= OPTION_NAMES;
 		return 0;
@@ -153,11 +158,8 @@ static int check_flags(const struct options *options)
 	static const struct {
 		enum option_flag flag;
 		const char *name;
-	} flags[] = {{OPTION_STATE, "state"},
-		     {OPTION_SLICE, "slice"},
-		     {OPTION_NAMES, "names"},
-		     {OPTION_ALL, "all"},
-		     {OPTION_FOLLOW, "follow"}};
+	} flags[] = {{OPTION_STATE, "state"}, {OPTION_SLICE, "slice"}, {OPTION_PERSIST, "persist"},
+		     {OPTION_NAMES, "names"}, {OPTION_ALL, "all"},     {OPTION_FOLLOW, "follow"}};
 
 	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
 		if (options->flags & flags[i].flag && !(options->command->flags & flags[i].flag)) {

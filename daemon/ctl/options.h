@@ -15,6 +15,7 @@ enum option_flag {
 	OPTION_ALL = 1 << 2,
 	OPTION_FOLLOW = 1 << 3,
 	OPTION_SLICE = 1 << 4,
+	OPTION_PERSIST = 1 << 5,
 };
 
 /* The command line. Strings are argv's. */

@@ -43,7 +43,7 @@ enum exit_code reply_exit_code(const struct reply *reply)
 {
 	if (!reply->error)
 		return EXIT_OK;
-	if (str_equal(reply->error, "NoSuchSite"))
+	if (str_equal(reply->error, "NoSuchSite") || str_equal(reply->error, "NoSuchSlice"))
 		return EXIT_NO_SITE;
 	if (str_equal(reply->error, "PermissionDenied"))
 		return EXIT_DENIED;
@@ -86,6 +86,12 @@ const char *reply_describe(struct arena *arena, const struct reply *reply, const
 		return "torpord refuses: only root may change things; members of the group that ControlGroup= "
 		       "in "
 		       "torpor.conf names may look";
+	if (str_equal(name, "NoSuchSlice"))
+		return arena_printf(arena, "there is no slice %s: write its file into slices/ first",
+				    (text = field_text(arena, reply->parameters, "slice")) ? text : "?");
+	if (str_equal(name, "SettingRefused"))
+		return arena_printf(arena, "nothing was changed: %s",
+				    (text = field_file_error(arena, reply->parameters)) ? text : "?");
 	if (str_equal(name, "StartFailed"))
 		return describe_start_failed(arena, reply->parameters, site);
 	if (str_equal(name, "NotPossible"))

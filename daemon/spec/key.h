@@ -32,6 +32,7 @@ struct setting {
 struct type {
 	size_t size; /* of the field; 0: several fields, reset and print do it all */
 	bool unset;  /* without a default the field is SPEC_UNSET */
+	bool adds;   /* an assignment adds to those before it */
 
 	/* Reads text, never empty, into the field. -EINVAL with a message, or -ENOMEM. */
 	int (*parse)(struct setting *setting, const char *text);

@@ -405,6 +405,7 @@ const struct type type_count = {sizeof(uint64_t), .unset = true, .parse = parse_
 const struct type type_quota = {sizeof(uint64_t), .unset = true, .parse = parse_quota, .format = format_quota};
 const struct type type_share = {sizeof(double), .parse = parse_share, .format = format_share};
 const struct type type_io_limit = {
+	.adds = true,
 	.parse = parse_io_limit,
 	.reset = reset_io_limits,
 	.print = print_io_limits,

@@ -217,10 +217,7 @@ const struct type type_user = {
 	.copy = type_copy_string,
 };
 const struct type type_cpus = {
-	sizeof(char *),
-	.parse = parse_cpus,
-	.format = format_string,
-	.copy = type_copy_string,
+	sizeof(char *), .adds = true, .parse = parse_cpus, .format = format_string, .copy = type_copy_string,
 };
 const struct type type_path = {
 	sizeof(char *),

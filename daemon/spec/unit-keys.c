@@ -16,13 +16,14 @@
 #define SPECIFIERS_MARK "@SPECIFIERS@\n"
 #define GROUPS_MARK     "@GROUPS@\n"
 #define HAZARDS_MARK    "@HAZARDS@\n"
+#define SETTABLE_MARK   "@SETTABLE@\n"
 
 static int usage(void)
 {
 	fputs("usage: unit-keys --man|--man-slice|--man-config [PAGE.in]\n"
 	      "       unit-keys --names|--names-slice|--names-config\n"
-	      "With a PAGE.in, prints it with its lines @KEYS@, @SPECIFIERS@, @GROUPS@ and @HAZARDS@ "
-	      "replaced.\n",
+	      "With a PAGE.in, prints it with its lines @KEYS@, @SPECIFIERS@, @GROUPS@, @HAZARDS@ "
+	      "and @SETTABLE@ replaced.\n",
 	      stderr);
 	return 2;
 }
@@ -134,6 +135,14 @@ static void print_groups(void)
 	fputs(".El\n", stdout);
 }
 
+/* Keys that torporctl set takes, as the shells complete them. */
+static void print_settable(const struct key_table *table)
+{
+	for (size_t i = 0; i < table->n_keys; i++)
+		if (table->keys[i].live)
+			printf("%s=\n", table->keys[i].name);
+}
+
 static int print_page(const struct key_table *table, const char *path)
 {
 	autofclose FILE *in = fopen(path, "re");
@@ -149,6 +158,8 @@ static int print_page(const struct key_table *table, const char *path)
 			print_keys(table);
 		else if (str_equal(line, SPECIFIERS_MARK))
 			print_specifiers();
+		else if (str_equal(line, SETTABLE_MARK))
+			print_settable(table);
 		else if (str_equal(line, GROUPS_MARK))
 			print_groups();
 		else if (str_equal(line, HAZARDS_MARK))

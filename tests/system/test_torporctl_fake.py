@@ -114,6 +114,44 @@ def test_list_of_a_slice(box):
         assert run(box, *arguments).code == USAGE
 
 
+def test_set(box):
+    box.on["Set"] = lambda parameters: {"file": "/run/torpor/x.conf", "limits_not_in_force": []}
+    result = run(box, "set", "a.example", "MemoryMax=1G", "AllowedCPUs=")
+    assert (result.code, result.out, result.err) == (OK, "a.example: set in /run/torpor/x.conf\n", "")
+    assert run(box, "set", "--persist", "--slice=shop.slice", "CPUWeight=5").out.startswith("shop: set in ")
+    assert run(box, "--json", "set", "a.example", "A=1").json == {"file": "/run/torpor/x.conf", "limits_not_in_force": []}
+    assert box.asked("Set") == [
+        {"site": "a.example", "settings": ["MemoryMax=1G", "AllowedCPUs="], "persist": False},
+        {"slice": "shop", "settings": ["CPUWeight=5"], "persist": True},
+        {"site": "a.example", "settings": ["A=1"], "persist": False}]
+    box.on["Set"] = lambda parameters: {"file": HOSTILE, "limits_not_in_force": ["IOWeight= (no io)", HOSTILE]}
+    result = run(box, "set", "a.example", "IOWeight=5")
+    assert result.code == OK and "not in force: IOWeight= (no io), " in result.err
+    assert "\x1b" not in result.out + result.err
+
+
+def test_set_refused(box):
+    def refuse(name, **parameters):
+        def answer(_):
+            raise Error(name, **parameters)
+        box.on["Set"] = answer
+        return run(box, "set", "a.example", "MemoryMax=1Q")
+
+    result = refuse("SettingRefused", file="/run/x.conf", line=4, message="MemoryMax=1Q: expected a size")
+    assert (result.code, result.out) == (FAILED, "")
+    assert "nothing was changed: /run/x.conf:4: MemoryMax=1Q: expected a size" in result.err
+    result = refuse("NoSuchSlice", slice="shop")
+    assert result.code == NO_SITE and "there is no slice shop" in result.err
+    result = refuse("SettingRefused")
+    assert result.code == FAILED and "nothing was changed" in result.err
+    box.calls.clear()
+    for arguments in (["set"], ["set", "a.example"], ["set", "a.example", "b"], ["set", "--slice=s"],
+                      ["set", "--slice=s", "x"], ["list", "--persist"]):
+        assert run(box, *arguments).code == USAGE
+    assert run(box, "set", "*", "A=1").code == NO_SITE
+    assert box.calls == []
+
+
 def test_list_of_nothing(fake):
     result = run(fake, "list")
     assert result.code == OK and result.lines[-1] == "0 sites"
@@ -393,7 +431,7 @@ def test_version_and_help(tmp_path):
     help_text = run(tmp_path, "help")
     assert help_text.code == OK and run(tmp_path, "--help").out == run(tmp_path, "-h").out == help_text.out
     commands = [command["name"] for command in run(tmp_path, "help", "--json").json]
-    assert {"list", "status", "why", "wake", "freeze", "stop", "restart", "reload", "verify", "cat", "plan", "events",
+    assert {"list", "status", "why", "wake", "freeze", "stop", "restart", "set", "reload", "verify", "cat", "plan", "events",
             "top", "version", "help"} == set(commands)
     for command in commands:
         assert f"  {command} " in help_text.out

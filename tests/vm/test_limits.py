@@ -352,3 +352,45 @@ def test_devices(torpor):
     assert http_get(address, f"/open?path={DISK}&how=rw").text == "EPERM\n"
     assert http_get(address, "/open?path=/dev/null&how=rw").text == "ok\n"
     assert torpor.status("a")["limits_not_in_force"] == []
+
+
+def test_set(torpor):
+    """The answer comes when the kernel has it; a slice and a site, for good and until the next boot."""
+    torpor.write(torpor.etc / "slices/s.slice", "[Resources]\nMemoryMax=900M\n")
+    address = torpor.add_site("a", site={"Slice": "s"}, resources={"MemoryMax": "600M"})
+    torpor.visit("a", address)
+    files = [torpor.call("Set", site="a", settings=["MemoryMax=500M", "CPUWeight=55"])["file"]]
+    try:
+        assert (torpor.file("a", "memory.max"), torpor.file("a", "cpu.weight")) == (str(500 * MIB), "55")
+        files.append(torpor.call("Set", slice="s", settings=["MemoryMax=700M"], persist=True)["file"])
+        assert (torpor.sites_cgroup / "s.slice/memory.max").read_text().strip() == str(700 * MIB)
+        answer = torpor.call("Set", site="a", settings=["AllowedMemoryNodes=7"])
+        assert answer["limits_not_in_force"] == ["cpuset.mems (Invalid argument)"]
+        assert torpor.torporctl("set", "a", "AllowedMemoryNodes=", "MemoryMax=").stderr == ""
+        assert torpor.file("a", "memory.max") == "max"
+        # Over a restart of the service, of which the run folder is the same.
+        torpor.restart()
+        torpor.visit("a", address)
+        assert (torpor.file("a", "memory.max"), torpor.file("a", "cpu.weight")) == ("max", "55")
+    finally:
+        (torpor.etc / "slices/s.slice").unlink()
+        for path in map(pathlib.Path, files):
+            path.unlink()
+            path.parent.rmdir()
+
+
+def test_set_goes_on_while_the_kernel_reclaims(torpor):
+    """The daemon answers others while a limit far below what is used is being written."""
+    address = torpor.add_site("a")
+    torpor.visit("a", address)
+    assert http_get(address, "/allocate?kb=250000").status == 200
+    with torpor.connection() as connection:
+        connection.send("Set", {"site": "a", "settings": ["MemoryMax=60M"]})
+        started = time.monotonic()
+        torpor.host()
+        assert time.monotonic() - started < 5
+        path = pathlib.Path(connection.reply()[0]["file"])
+    assert int(torpor.file("a", "memory.current")) <= 60 * MIB
+    assert torpor.numbers("a", "memory.events")["oom_kill"] == 0
+    path.unlink()
+    path.parent.rmdir()
