@@ -79,7 +79,8 @@ static struct launch_job *queue_pop(struct queue *queue)
 
 static void *worker_main(void *argument);
 
-/* Threads share the descriptor table of the one that creates them. Called with the mutex. */
+/* Threads share the descriptor table of the one that creates them, and at first its root and working directory
+ * too: it takes its own again, since who shares them can enter no mount namespace. Called with the mutex. */
 static int start_worker(struct launcher *launcher)
 {
 	struct worker *worker = &launcher->workers[launcher->n_workers];
@@ -90,6 +91,7 @@ static int start_worker(struct launcher *launcher)
 	if (r == 0) {
 		launcher->n_workers++;
 		launcher->running++;
+		(void)unshare(CLONE_FS);
 	}
 	return r;
 }
