@@ -248,13 +248,30 @@ static void test_bytes(void **state)
 	}
 }
 
+static void test_path_within(void **state)
+{
+	static const struct {
+		const char *path, *folder;
+		bool within;
+	} cases[] = {
+		{"/a", "/a", true}, {"/a/b", "/a", true},  {"/a/b/c", "/a/b", true}, {"/", "/", true},
+		{"/a", "/", true},  {"/ab", "/a", false},  {"/a-b", "/a", false},    {"/a", "/a/b", false},
+		{"/", "/a", false}, {"/b/a", "/a", false}, {"/a", "/A", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_int_equal(str_path_within(cases[i].path, cases[i].folder), cases[i].within);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_suffix),     cmocka_unit_test(test_escape),
-		cmocka_unit_test(test_escape_cut), cmocka_unit_test(test_escape_any_bytes),
-		cmocka_unit_test(test_valid_name), cmocka_unit_test(test_to_u64),
-		cmocka_unit_test(test_span),       cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_suffix),      cmocka_unit_test(test_escape),
+		cmocka_unit_test(test_escape_cut),  cmocka_unit_test(test_escape_any_bytes),
+		cmocka_unit_test(test_valid_name),  cmocka_unit_test(test_to_u64),
+		cmocka_unit_test(test_span),        cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_path_within),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
