@@ -101,16 +101,17 @@ static const char *ways(enum handover handover)
 	}
 }
 
-void handover_judge(struct site *site)
+bool handover_judge(struct site *site)
 {
 	const struct run *run = site->run;
 	const struct site_spec *spec = run->plan->spec;
 	char address[ADDRESS_TEXT_BYTES], after[64];
 	struct reaper_activity activity;
 
-	if (!reaper_get_activity(site->daemon->reaper, site->id, &activity) || activity.waiting == 0 ||
-	    activity.connections > 0)
-		return;
+	if (!reaper_get_activity(site->daemon->reaper, site->id, &activity) || activity.scanned_ns == 0)
+		return false;
+	if (activity.waiting == 0 || activity.connections > 0)
+		return true;
 	str_format_span(spec->timeout_start_us, after, sizeof after);
 	for (unsigned i = 0; i < spec->n_listeners; i++)
 		if (!(run->taken & (UINT64_C(1) << i))) {
@@ -119,10 +120,11 @@ void handover_judge(struct site *site)
 				       "(TimeoutStartSec=), %u waiting; %s",
 				       address_format(&spec->listeners[i].address, address), after,
 				       activity.waiting, ways(spec->handover));
-			return;
+			return true;
 		}
 	failure_record(site, "handover", 0,
 		       "its program has bound its listeners, but accepted nothing in %s (TimeoutStartSec=), %u "
 		       "waiting",
 		       after, activity.waiting);
+	return true;
 }

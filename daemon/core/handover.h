@@ -20,5 +20,5 @@ void handover_open_gate(struct run *run);
 void handover_shut_gate(struct run *run);
 
 /* A container has been awake for TimeoutStartSec=: says so where connections wait and none has been accepted.
- * Nothing is closed, and nothing is stopped. */
-void handover_judge(struct site *site);
+ * Nothing is closed, and nothing is stopped. False: the reaper has not looked yet, so nobody knows. */
+bool handover_judge(struct site *site);

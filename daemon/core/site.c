@@ -22,6 +22,7 @@
 #include "str.h"
 
 #define FREEZE_TIMEOUT_US 2000000  /* a freeze that takes longer is undone (D state, FUSE) */
+#define JUDGE_AGAIN_US    500000   /* until the reaper has looked at a new site for the first time */
 #define KILL_RETRY_US     10000000 /* between two attempts to kill what does not die */
 #define SETTLED_US        10000000 /* a run this long was no failed start */
 #define QUICK_EXIT_US     2000000  /* clean exits quicker than this, so many in a row, are a failure: */
@@ -512,8 +513,9 @@ static void end_run(struct site *site, enum site_state state, const char *by)
 
 static void judge(struct site *site)
 {
-	site->run->judged = true;
-	handover_judge(site);
+	site->run->judged = handover_judge(site);
+	if (!site->run->judged)
+		run_set_timer(site->run, JUDGE_AGAIN_US);
 }
 
 bool site_dispatch(struct site *site, enum site_event event, const char *by)

@@ -179,7 +179,7 @@ static bool read_head(struct run *run, struct request *request)
 			finish(run, request, OTHER);
 		return request->fd >= 0;
 	}
-	if (strncmp(request->reply, "HTTP/1.1 200 ", 13) != 0) {
+	if (strncmp(request->reply, "HTTP/1.", 7) != 0 || strncmp(request->reply + 8, " 200 ", 5) != 0) {
 		finish(run, request, STATUS);
 		return false;
 	}
