@@ -78,13 +78,27 @@ class HttpConnection:
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
         if "content-length" in headers:
-            size = int(headers["content-length"])
-            body = self.file.read(size)
-            if len(body) != size:
-                raise ConnectionResetError("closed inside an answer")
+            body = self.read(int(headers["content-length"]))
+        elif headers.get("transfer-encoding") == "chunked":
+            body = b""
+            while (size := self.chunk_size()) > 0:
+                body += self.read(size + 2)[:size]
+            self.read(2)
         else:
             body = self.file.read()
         return Response(status, headers, body)
+
+    def chunk_size(self):
+        line = self.file.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionResetError("closed inside an answer")
+        return int(line, 16)
+
+    def read(self, size):
+        data = self.file.read(size)
+        if len(data) != size:
+            raise ConnectionResetError("closed inside an answer")
+        return data
 
     def get(self, path="/", close=False):
         self.send(path, close)

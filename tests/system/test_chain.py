@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The example of a blog and its database, two sites: who asks for a page wakes both, and both hibernate."""
+import concurrent.futures
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import cgroups
+from databases import MariaDB
+from harness import REPOSITORY
+from servers import APPS, Php, fastcgi_get, install_templates
+
+EXAMPLES = REPOSITORY / "units" / "examples"
+SITES = ("blog", "blog-db")
+
+
+def setup_commands():
+    """What the example says is to be typed."""
+    text = (EXAMPLES / "blog-db.site").read_text()
+    return "".join(re.findall(r"^#     (\w.*;)$", text, re.M))
+
+
+@pytest.fixture
+def blog(torpor):
+    """The sites as they ship, with their folders here; both cold. Returns how to ask for a page: its number."""
+    install_templates(torpor)
+    www, data = torpor.directory / "www", torpor.directory / "data"
+    www.mkdir()
+    shutil.copy(APPS / "blog.php", www / "index.php")
+    MariaDB().provide(data, "blog-db")
+    for name, line in (("blog", f"BindReadOnlyPaths={www}:/srv/www/blog"),
+                       ("blog-db", f"BindPaths={data}:/var/lib/torpor/blog-db")):
+        shutil.copy(EXAMPLES / f"{name}.site", torpor.etc / "sites")
+        torpor.write_drop_in(name, "here.conf", f"[Container]\n{line}\n"
+                                                "[Hibernate]\nFreezeAfterSec=infinity\nStopAfterSec=infinity\n")
+    listen = torpor.run / "listen"
+
+    def page():
+        response = fastcgi_get(str(listen / "blog.sock"), "/srv/www/blog", "/index.php")
+        assert response.status == 200, response.text
+        assert response.fields["php"] == Php.version()
+        assert response.fields["database"] == MariaDB().version()
+        return int(response.fields["count"])
+
+    torpor.start()
+    commands = setup_commands()
+    assert commands.count(";") == 3
+    subprocess.run(["mariadb", "--no-defaults", f"--socket={listen / 'blog-db.sock'}"], input=commands, text=True,
+                   check=True)
+    torpor.wait_state("blog-db", "awake")
+    torpor.call("Stop", site="blog-db")
+    return page
+
+
+def states(torpor):
+    return [torpor.state(name) for name in SITES]
+
+
+def test_from_cold_and_cold(torpor, blog):
+    assert states(torpor) == ["cold", "cold"]
+    assert blog() == 1
+    assert [torpor.wait_state(name, "awake") for name in SITES] == ["awake", "awake"]
+
+
+def test_from_frozen_and_frozen(torpor, blog):
+    blog()
+    for number in (2, 3, 4):
+        for name in SITES:
+            torpor.wait_state(name, "awake")
+            torpor.freeze(name)
+        assert all(cgroups.is_frozen(torpor.cgroup_of(name)) for name in SITES)
+        assert blog() == number
+    assert [torpor.status(name)["thaws"] for name in SITES] == [3, 3]
+
+
+@pytest.mark.parametrize("which", SITES)
+def test_one_of_them_is_stopped(torpor, blog, which):
+    """The other stays awake, and its next page, or its next query, wakes it."""
+    other = SITES[1 - SITES.index(which)]
+    blog()
+    pid = torpor.status(other)["pid"]
+    for number in (2, 3):
+        torpor.wait_state(which, "awake")
+        torpor.call("Stop", site=which)
+        assert torpor.state(other) == "awake"
+        assert blog() == number
+    assert torpor.status(other)["pid"] == pid
+
+
+def test_no_page_is_lost(torpor, blog):
+    """Four readers, while the database is stopped and frozen again and again."""
+    blog()
+
+    def read(_):
+        return [blog() for _ in range(25)]
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        readers = pool.map(read, range(4))
+        for _ in range(5):
+            torpor.wait_state("blog-db", "awake")
+            torpor.call("Stop", site="blog-db")
+        numbers = [number for reader in readers for number in reader]
+    assert len(numbers) == 100 and blog() == 102
+    assert torpor.status("blog-db")["wakes"] >= 5
+
+
+def test_both_hibernate_by_themselves(torpor, blog):
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nScanIntervalSec=100ms\n")
+    for name in SITES:
+        torpor.write_drop_in(name, "soon.conf", "[Hibernate]\nFreezeAfterSec=500ms\nStopAfterSec=1500ms\n")
+    torpor.call("Reload")
+    with torpor.events("blog") as one, torpor.events("blog-db") as other:
+        assert blog() == 1
+        for events in (one, other):
+            events.wait_event(to="frozen")
+            events.wait_event(to="cold")
+    assert blog() == 2
