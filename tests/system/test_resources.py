@@ -2,10 +2,12 @@
 """Limits where the host has what they need and where it has not, and devices."""
 import os
 import pathlib
+import sys
 
 import pytest
 
 from harness import HttpConnection, VarlinkError, http_get, wait_until
+from rootfs import EXEC, make_root
 
 # A key of [Resources] for each controller.
 KEYS = {"cpu": ("CPUWeight", "50", "cpu.weight"), "cpuset": ("AllowedCPUs", "0", "cpuset.cpus"),
@@ -210,3 +212,43 @@ def test_many_changes_at_once(torpor, box):
     assert opens(address, "/dev/fuse") == "ok"
     assert opens(address, "/dev/fuse", "w") == "EACCES"
     wait_until(lambda: len(torpor.descriptors()) <= before + 2, "no more open files than before")
+
+
+def test_devices_in_a_root_of_its_own(torpor):
+    """Nodes of what is allowed in its /dev as well, and the program in its cgroup."""
+    root = {"RootDirectory": make_root(torpor.directory / "root"), "StandardOutput": "inherit", "User": "root",
+            "CapabilityBoundingSet": "CAP_DAC_OVERRIDE", "AmbientCapabilities": "CAP_DAC_OVERRIDE"}
+    address = torpor.add_site("a", template=None, exec_start=EXEC, container={"DeviceAllow": "/dev/fuse r", **root})
+    torpor.start()
+    assert opens(address, "/dev/fuse") == "ok"
+    assert opens(address, "/dev/fuse", "rw") == "EPERM"
+    assert opens(address, "/dev/null", "rw") == "ok"
+
+
+# Execs a program that gets EPERM from bpf(2), by a seccomp filter: load the call's number; bpf? refuse; allow.
+WITHOUT_BPF = """\
+import ctypes, os, struct, sys
+code = b"".join(struct.pack("HBBI", *row) for row in ((0x20, 0, 0, 0), (0x15, 0, 1, 321), (6, 0, 0, 0x50001),
+                                                      (6, 0, 0, 0x7fff0000)))
+filters = ctypes.create_string_buffer(code)
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filters", ctypes.c_void_p)]
+program = Program(4, ctypes.addressof(filters))
+assert ctypes.CDLL(None).prctl(22, 2, ctypes.byref(program), 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of bpf(2) is that of x86-64")
+def test_a_host_without_device_programs(torpor):
+    """Said in status, and refused where limits are required; the nodes and the capabilities are as they were."""
+    address = torpor.add_site("a")
+    torpor.add_site("b", resources={"RequireLimits": "yes", "TasksMax": "infinity"})
+    torpor.start(wrapper=(sys.executable, "-c", WITHOUT_BPF))
+    torpor.visit("a", address)
+    text = "DevicePolicy= (this host's kernel takes no device program by bpf(2))"
+    assert text in torpor.status("a")["limits_not_in_force"]
+    assert opens(address, "/dev/null", "rw") == "ok"
+    with pytest.raises(VarlinkError) as error:
+        torpor.call("Wake", site="b")
+    assert "RequireLimits=yes, and not in force on this host: " in error.value.parameters["message"]
