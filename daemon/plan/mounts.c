@@ -149,10 +149,14 @@ static void add_device_nodes(struct mount_builder *b, const char *options)
 	add_directory(b, "/dev/mqueue"); /* empty: the cover of folders that are masked */
 }
 
+/* A node, or a link, that every container has: /dev/ptmx is one of its own. */
 static bool is_standard(const char *path)
 {
 	for (const struct device_node *node = device_standard; node->path; node++)
 		if (str_equal(node->path, path))
+			return true;
+	for (size_t i = 0; i < sizeof device_links / sizeof device_links[0]; i++)
+		if (str_equal(device_links[i].path, path))
 			return true;
 	return false;
 }
