@@ -13,6 +13,8 @@
 #include "str.h"
 #include "unit.h"
 
+#define FRAGMENT_NAME "example.com" /* the site that a template alone is read for */
+
 /* The files that one spec comes from, while it is loaded: the site's own (number 0), and its templates',
  * nearest first. */
 struct load {
@@ -278,23 +280,36 @@ int spec_load_file(const struct lookup *lookup, const char *path, struct site_sp
 	return build_loaded(&load, name, path, false, ret);
 }
 
-int spec_check_fragment(const struct lookup *lookup, const char *path, struct diag *diag)
+int spec_load_template(const struct lookup *lookup, const char *path, struct site_spec **ret, struct diag *diag)
 {
 	__attribute__((cleanup(load_finish))) struct load load = {.lookup = lookup, .diag = diag};
-	bool template = str_has_suffix(path, unit_kind_suffix(UNIT_TEMPLATE));
-	struct site_spec *spec;
 	autofree char *name = NULL;
-	int error = 0;
+	int error = name_of(path, unit_kind_suffix(UNIT_TEMPLATE), &name, diag);
 
-	if (template)
-		error = name_of(path, unit_kind_suffix(UNIT_TEMPLATE), &name, diag);
 	if (error == 0)
-		error = template ? read_beside(&load, path) : add_unit(&load.sets[0], 1, path, diag);
-	/* A drop-in is read alone: what it changes is not known. */
-	if (error == 0 && template)
+		error = read_beside(&load, path);
+	if (error == 0)
 		error = read_templates(&load);
-	if (error == 0)
-		error = build_loaded(&load, "example.com", path, true, &spec);
+	return error < 0 ? error : build_loaded(&load, FRAGMENT_NAME, path, true, ret);
+}
+
+/* A drop-in is read alone: what it changes is not known. */
+static int load_drop_in(const struct lookup *lookup, const char *path, struct site_spec **ret,
+			struct diag *diag)
+{
+	__attribute__((cleanup(load_finish))) struct load load = {.lookup = lookup, .diag = diag};
+	int error = add_unit(&load.sets[0], 1, path, diag);
+
+	return error < 0 ? error : build_loaded(&load, FRAGMENT_NAME, path, true, ret);
+}
+
+int spec_check_fragment(const struct lookup *lookup, const char *path, struct diag *diag)
+{
+	struct site_spec *spec;
+	int error = str_has_suffix(path, unit_kind_suffix(UNIT_TEMPLATE))
+			    ? spec_load_template(lookup, path, &spec, diag)
+			    : load_drop_in(lookup, path, &spec, diag);
+
 	if (error == 0)
 		spec_free(spec);
 	return error;

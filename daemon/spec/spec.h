@@ -240,8 +240,12 @@ int spec_load(const struct lookup *lookup, struct spec_cache *cache, const char 
  * are looked up in `lookup`, drop-ins beside the file. */
 int spec_load_file(const struct lookup *lookup, const char *path, struct site_spec **ret, struct diag *diag);
 
-/* Checks a template or a drop-in by itself (no ExecStart= or listener needed, specifiers expanded for a site
- * called "example.com"). */
+/* Loads a template by itself, for a site called "example.com": ExecStart= and listeners may be missing, and are
+ * NULL then. As spec_load_file(). */
+int spec_load_template(const struct lookup *lookup, const char *path, struct site_spec **ret,
+		       struct diag *diag);
+
+/* Checks a template or a drop-in by itself, as spec_load_template() reads one. */
 int spec_check_fragment(const struct lookup *lookup, const char *path, struct diag *diag);
 
 void spec_free(struct site_spec *spec);
