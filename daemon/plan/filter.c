@@ -168,3 +168,31 @@ int filter_compile(const struct filter_rules *rules, struct sock_filter **ret, s
 	*ret_n = p.n;
 	return 0;
 }
+
+static bool test_matches(const struct filter_test *test, uint32_t argument)
+{
+	switch (test->match) {
+	case FILTER_EQUALS:
+		return argument == test->value;
+	case FILTER_ANY_BIT:
+		return argument & test->value;
+	default:
+		return !(argument & test->value);
+	}
+}
+
+uint32_t filter_answer(const struct filter_rules *rules, unsigned number,
+		       const uint32_t arguments[static FILTER_ARGUMENTS])
+{
+	const struct filter_check *check;
+
+	if (number >= FILTER_CALLS_MAX)
+		return rules->fallback;
+	check = rules->check[number];
+	if (!check)
+		return rules->action[number];
+	for (unsigned i = 0; i < check->n_tests; i++)
+		if (test_matches(&check->tests[i], arguments[check->tests[i].argument]))
+			return check->tests[i].action;
+	return check->otherwise;
+}

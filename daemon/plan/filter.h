@@ -11,6 +11,7 @@
  * found by bisection, make that way half as long and the program a third as large. */
 
 #define FILTER_CALLS_MAX 512 /* numbers at or above this are refused with the fallback */
+#define FILTER_ARGUMENTS 6   /* of a call */
 
 /* What an argument of a call is compared with. The kernel takes the low 32 bits of the arguments that are
  * tested here (int, unsigned int, or flags that all lie there), and so does the program: what a caller puts
@@ -37,3 +38,7 @@ struct filter_rules {
 
 /* Compiles to a new array that the caller frees. -ENOMEM, -E2BIG (more than BPF_MAXINSNS). */
 int filter_compile(const struct filter_rules *rules, struct sock_filter **ret, size_t *ret_n);
+
+/* What such a program answers to a call of the native ABI: SECCOMP_RET_*. */
+uint32_t filter_answer(const struct filter_rules *rules, unsigned number,
+		       const uint32_t arguments[static FILTER_ARGUMENTS]);

@@ -26,14 +26,11 @@ static bool write_file(const char *path, const char *text)
 	return out && fclose(out) == 0 && good;
 }
 
-/* Whether the site is as its file says. */
-static bool check(const char *name, const char *suffix, const char *actual, bool update)
+bool golden_check(const char *name, const char *path, const char *actual, bool update)
 {
-	autofree char *path = NULL, *expected = NULL;
+	autofree char *expected = NULL;
 	size_t size;
 
-	if (asprintf(&path, "%.*s%s", (int)(strlen(name) - strlen(".site")), name, suffix) < 0)
-		abort();
 	if (!actual) {
 		if (access(path, F_OK) < 0)
 			return true;
@@ -50,6 +47,16 @@ static bool check(const char *name, const char *suffix, const char *actual, bool
 		return true;
 	printf("%s differs from %s, which says:\n%s--- and it comes to:\n%s\n", name, path, expected, actual);
 	return false;
+}
+
+/* Holds the text for a site against the file of its name and the suffix. */
+static bool check(const char *name, const char *suffix, const char *actual, bool update)
+{
+	autofree char *path = NULL;
+
+	if (asprintf(&path, "%.*s%s", (int)(strlen(name) - strlen(".site")), name, suffix) < 0)
+		abort();
+	return golden_check(name, path, actual, update);
 }
 
 static int is_site(const struct dirent *entry)

@@ -56,6 +56,13 @@ static void assert_same(const struct filter_rules *rules, const struct sock_filt
 {
 	uint32_t want = expected(rules, data), got = bpf_run(code, n, data, NULL);
 
+	if (data->arch == NATIVE) {
+		uint32_t arguments[FILTER_ARGUMENTS];
+
+		for (unsigned i = 0; i < FILTER_ARGUMENTS; i++)
+			arguments[i] = (uint32_t)data->args[i];
+		assert_int_equal(filter_answer(rules, (unsigned)data->nr, arguments), want);
+	}
 	if (got != want)
 		fail_msg("arch %#x, call %d, arguments %#llx %#llx %#llx: %#x instead of %#x", data->arch,
 			 data->nr, (unsigned long long)data->args[0], (unsigned long long)data->args[1],
