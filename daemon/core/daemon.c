@@ -392,6 +392,7 @@ static void tear_down(struct daemon *daemon)
 	group_destroy_all(daemon);
 	close_loop(daemon);
 	spec_cache_destroy(daemon->cache);
+	security_cache_finish(&daemon->security);
 	planner_finish(&daemon->planner);
 	close_inherited(daemon);
 	delegation_close(&daemon->delegation);

@@ -12,6 +12,7 @@
 #include "plan.h"
 #include "reaper.h"
 #include "refused.h"
+#include "security.h"
 #include "site.h"
 
 /* What the command line says. */
@@ -30,6 +31,7 @@ struct daemon {
 	struct config config;
 	struct host host;
 	struct planner planner;
+	struct security_cache security;
 	struct spec_cache *cache;
 	struct site *sites;      /* hash by name */
 	struct refused *refused; /* files that are not in force, hash by site */

@@ -7,13 +7,24 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "security.h"
 #include "state.h"
 #include "str.h"
 #include "verify.h"
 
 #define EXIT_USAGE 2
 
-enum { OPTION_ETC = 256, OPTION_RUN, OPTION_LIB, OPTION_CGROUP, OPTION_VERIFY, OPTION_JSON, OPTION_STATES };
+enum {
+	OPTION_ETC = 256,
+	OPTION_RUN,
+	OPTION_LIB,
+	OPTION_CGROUP,
+	OPTION_VERIFY,
+	OPTION_SECURITY,
+	OPTION_BRIEF,
+	OPTION_JSON,
+	OPTION_STATES
+};
 
 static const struct option long_options[] = {
 	{"etc", required_argument, NULL, OPTION_ETC},
@@ -21,6 +32,8 @@ static const struct option long_options[] = {
 	{"lib", required_argument, NULL, OPTION_LIB},
 	{"cgroup", required_argument, NULL, OPTION_CGROUP},
 	{"verify", no_argument, NULL, OPTION_VERIFY},
+	{"security", no_argument, NULL, OPTION_SECURITY},
+	{"brief", no_argument, NULL, OPTION_BRIEF},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"states", no_argument, NULL, OPTION_STATES},
 	{"version", no_argument, NULL, 'V'},
@@ -32,6 +45,7 @@ static void print_help(FILE *out)
 {
 	fputs("torpord [OPTIONS]\n"
 	      "torpord --verify [--json] FILE|DIR...\n"
+	      "torpord --security [--brief] FILE|TEMPLATE...\n"
 	      "Holds the listening sockets of sites; starts a site's container when a connection arrives and\n"
 	      "hibernates it when it is idle. Stays in the foreground.\n\n"
 	      "  --etc=DIR      units of the administrator (/etc/torpor)\n"
@@ -39,6 +53,8 @@ static void print_help(FILE *out)
 	      "  --lib=DIR      units that came with packages (/usr/lib/torpor)\n"
 	      "  --cgroup=PATH  cgroup v2 directory to manage (default: the one it is started in)\n"
 	      "  --verify       check unit files and exit: 1 when one has an error\n"
+	      "  --security     print as JSON what containers of such units may do, and exit\n"
+	      "  --brief        with --security: the exposure alone\n"
 	      "  --json         with --verify: errors as JSON\n"
 	      "  --states       print the state machine and exit\n"
 	      "  --version, --help\n\n"
@@ -68,7 +84,7 @@ static const char *folder(char *path)
 int main(int argc, char **argv)
 {
 	struct options options = {.lookup = {{"/etc/torpor", "/run/torpor", "/usr/lib/torpor"}}};
-	bool verify = false, json = false;
+	bool verify = false, security = false, brief = false, json = false;
 	int c;
 
 	opterr = 0; /* getopt would print arguments as they are */
@@ -89,6 +105,12 @@ int main(int argc, char **argv)
 		case OPTION_VERIFY:
 			verify = true;
 			break;
+		case OPTION_SECURITY:
+			security = true;
+			break;
+		case OPTION_BRIEF:
+			brief = true;
+			break;
 		case OPTION_JSON:
 			json = true;
 			break;
@@ -107,6 +129,8 @@ int main(int argc, char **argv)
 	}
 	if (verify)
 		return optind < argc ? verify_files(&options.lookup, argv + optind, json) : EXIT_USAGE;
+	if (security)
+		return optind < argc ? security_files(&options.lookup, argv + optind, brief) : EXIT_USAGE;
 	if (optind < argc) {
 		return refuse("argument", argv[optind]);
 	}

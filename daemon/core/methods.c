@@ -225,6 +225,20 @@ static void method_plan(struct client *client, json_t *parameters)
 	client_reply(client, json_pack("{s:s}", "text", text ? text : ""), false);
 }
 
+static void method_get_security(struct client *client, json_t *parameters)
+{
+	struct site *site = find_site(client, parameters);
+	json_t *security;
+
+	if (!site)
+		return;
+	security = security_report(site, json_is_true(json_object_get(parameters, "brief")));
+	if (security)
+		client_reply(client, json_pack("{s:o}", "security", security), false);
+	else
+		client_close(client);
+}
+
 static void method_reload(struct client *client, json_t *parameters)
 {
 	struct daemon *daemon = daemon_of(client);
@@ -347,6 +361,7 @@ static const struct {
 	{PROTOCOL_INTERFACE ".Reload", method_reload, true, false},
 	{PROTOCOL_INTERFACE ".Cat", method_cat, false, false},
 	{PROTOCOL_INTERFACE ".Plan", method_plan, false, false},
+	{PROTOCOL_INTERFACE ".GetSecurity", method_get_security, false, false},
 	{PROTOCOL_INTERFACE ".Monitor", method_monitor, false, true},
 	{"org.varlink.service.GetInfo", method_get_info, false, false},
 	{"org.varlink.service.GetInterfaceDescription", method_get_interface, false, false},

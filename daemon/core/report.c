@@ -17,8 +17,7 @@
 #include "lookup.h"
 #include "str.h"
 
-/* Strings of files and tenants may hold bytes that are no UTF-8, which JSON cannot carry. */
-static json_t *safe_string(const char *text)
+json_t *report_string(const char *text)
 {
 	json_t *string = json_string(text);
 	char escaped[4096];
@@ -122,13 +121,13 @@ json_t *report_summary(const struct site *site)
 	if (!object)
 		return NULL;
 	if (spec->templates)
-		set(object, "template", safe_string(spec->templates[0]));
+		set(object, "template", report_string(spec->templates[0]));
 	if (spec->slice)
 		set(object, "slice", json_string(spec->slice));
 	if (container_memory(site, &bytes))
 		set_u64(object, "memory_bytes", bytes);
 	if (error)
-		set(object, "error", safe_string(error));
+		set(object, "error", report_string(error));
 	add_activity(object, site, false);
 	return object;
 }
@@ -144,12 +143,12 @@ static json_t *listeners_json(const struct site_spec *spec)
 
 		if (!object)
 			break;
-		set(object, "address", safe_string(address_format(&listener->address, text)));
+		set(object, "address", report_string(address_format(&listener->address, text)));
 		set(object, "type",
 		    json_string(listener->address.type == SOCK_STREAM  ? "stream"
 				: listener->address.type == SOCK_DGRAM ? "datagram"
 								       : "seqpacket"));
-		set(object, "fd_name", safe_string(listener->fd_name));
+		set(object, "fd_name", report_string(listener->fd_name));
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -160,7 +159,7 @@ static json_t *templates_json(const struct site_spec *spec)
 	json_t *array = json_array();
 
 	for (const char *const *name = spec->templates; array && name && *name; name++)
-		json_array_append_new(array, safe_string(*name));
+		json_array_append_new(array, report_string(*name));
 	return array;
 }
 
@@ -174,7 +173,7 @@ static json_t *limits_json(const struct resource_list *list)
 			   *value = resource_text(list, list->writes[i].value),
 			   *before = json_string_value(json_object_get(limits, file));
 
-		set(limits, file, before ? json_sprintf("%s, %s", before, value) : safe_string(value));
+		set(limits, file, before ? json_sprintf("%s, %s", before, value) : report_string(value));
 	}
 	return limits;
 }
@@ -185,7 +184,7 @@ static json_t *missing_json(const struct resource_list *list)
 	json_t *missing = json_array();
 
 	for (unsigned i = 0; missing && i < list->n_missing; i++, text = resource_next_missing(text))
-		json_array_append_new(missing, safe_string(text));
+		json_array_append_new(missing, report_string(text));
 	return missing;
 }
 
@@ -200,7 +199,7 @@ static json_t *missing_with(const struct resource_list *list, const struct enfor
 	json_t *missing = missing_json(list);
 
 	if (missing && enforcement && enforcement->error)
-		json_array_append_new(missing, safe_string(enforcement->error));
+		json_array_append_new(missing, report_string(enforcement->error));
 	return missing;
 }
 
@@ -228,9 +227,9 @@ static json_t *slice_json(const struct daemon *daemon, const char *name)
 
 	if (!object)
 		return NULL;
-	set(object, "description", safe_string(group && group->spec ? group->spec->description : name));
+	set(object, "description", report_string(group && group->spec ? group->spec->description : name));
 	if (lookup_find(&daemon->options.lookup, UNIT_SLICE, name, &file) == 0)
-		set(object, "file", safe_string(file));
+		set(object, "file", report_string(file));
 	set(object, "limits", list ? limits_json(list->data) : json_object());
 	set(object, "limits_not_in_force", report_slice_missing(daemon, name));
 	set(object, "file_errors", report_file_errors(refused_find(daemon->refused_slices, name)));
@@ -271,7 +270,7 @@ static json_t *failure_json(const struct failure *failure)
 
 	if (!object)
 		return NULL;
-	set(object, "message", safe_string(failure->message));
+	set(object, "message", report_string(failure->message));
 	if (failure->retry_ns > now)
 		set_u64(object, "retry_in_us", (failure->retry_ns - now) / 1000);
 	return object;
@@ -306,13 +305,13 @@ static void add_run(json_t *object, const struct site *site)
 		return;
 	set_u64(object, "pid", (uint64_t)run->container.pid);
 	snprintf(path, sizeof path, "%s/%s", site->daemon->delegation.path, run->plan->cgroup);
-	set(object, "cgroup", safe_string(path));
+	set(object, "cgroup", report_string(path));
 	if (cgroup_cpu_usage_us(run->container.cgroup_fd, &value) == 0)
 		set_u64(object, "cpu_usage_us", value);
 	if (container_memory(site, &value))
 		set_u64(object, "memory_bytes", value);
 	if (run->status_text)
-		set(object, "status_text", safe_string(run->status_text));
+		set(object, "status_text", report_string(run->status_text));
 }
 
 static const char *keep_name(enum keep keep)
@@ -329,11 +328,11 @@ json_t *report_status(const struct site *site)
 	if (!object)
 		return NULL;
 	json_object_del(object, "error");
-	set(object, "description", safe_string(spec->description));
+	set(object, "description", report_string(spec->description));
 	set(object, "enabled", json_boolean(spec->enabled));
 	set(object, "keep", json_string(keep_name(spec->keep)));
 	(void)lookup_find(&site->daemon->options.lookup, UNIT_SITE, site->name, &file);
-	set(object, "file", safe_string(file ? file : ""));
+	set(object, "file", report_string(file ? file : ""));
 	set(object, "templates", templates_json(spec));
 	set(object, "listeners", listeners_json(spec));
 	add_limits(object, site);
@@ -345,7 +344,7 @@ json_t *report_status(const struct site *site)
 	if (site->last_wake_us) {
 		set_u64(object, "last_wake_us", site->last_wake_us);
 		set_u64(object, "last_wake_took_us", site->last_took_us);
-		set(object, "last_wake_by", safe_string(site->last_wake_by));
+		set(object, "last_wake_by", report_string(site->last_wake_by));
 	}
 	set(object, "restart_needed", json_boolean(site->restart_needed));
 	set(object, "file_errors", report_file_errors(refused_find(site->daemon->refused, site->name)));
@@ -360,9 +359,9 @@ json_t *report_file_error(const struct diag *diag)
 
 	if (!object)
 		return NULL;
-	set(object, "file", safe_string(diag->file));
+	set(object, "file", report_string(diag->file));
 	set_u64(object, "line", diag->line);
-	set(object, "message", safe_string(diag->message));
+	set(object, "message", report_string(diag->message));
 	return object;
 }
 
@@ -393,10 +392,10 @@ json_t *report_refused_status(const struct refused *refused)
 
 	if (!object)
 		return NULL;
-	set(object, "name", safe_string(refused->name));
-	set(object, "description", safe_string(refused->name));
+	set(object, "name", report_string(refused->name));
+	set(object, "description", report_string(refused->name));
 	set(object, "state", json_string("refused"));
-	set(object, "file", safe_string(refused->diag.file));
+	set(object, "file", report_string(refused->diag.file));
 	set(object, "enabled", json_false());
 	set(object, "wakes", json_integer(0));
 	set(object, "file_errors", report_file_errors(refused));
@@ -411,7 +410,7 @@ json_t *report_start_failed(const struct site *site)
 		return json_pack("{s:s, s:s, s:i, s:s}", "site", site->name, "step", "start", "errno", 0,
 				 "message", "failed");
 	return json_pack("{s:s, s:s, s:i, s:o}", "site", site->name, "step", failure->step, "errno",
-			 failure->error, "message", safe_string(failure->message));
+			 failure->error, "message", report_string(failure->message));
 }
 
 static unsigned count_open_files(void)
@@ -485,7 +484,7 @@ json_t *report_host(struct daemon *daemon)
 	set_u64(object, "listeners", daemon->n_listeners);
 	set_u64(object, "open_files", count_open_files());
 	set_u64(object, "open_files_limit", limit.rlim_cur);
-	set(object, "cgroup", safe_string(daemon->delegation.path));
+	set(object, "cgroup", report_string(daemon->delegation.path));
 	set(object, "controllers", controllers_json(daemon->host.controllers));
 	set(object, "controllers_missing", controllers_json(missing));
 	add_usage(object);

@@ -8,6 +8,10 @@ struct diag;
 struct site;
 struct refused;
 
+/* Strings of files and tenants may hold bytes that are no UTF-8, which JSON cannot carry: escaped where they
+ * do. */
+json_t *report_string(const char *text);
+
 /* What is known of sites and of the daemon, as the types of io.torpor.varlink. A new reference; NULL when out
  * of memory. */
 json_t *report_summary(const struct site *site);

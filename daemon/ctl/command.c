@@ -25,6 +25,8 @@ static const struct command commands[] = {
 	 "change limits, and keep running", command_set},
 	{"reload", "", 0, 0, 0, "read all files again", command_reload},
 	{"verify", "FILE|DIR...", 1, INT_MAX, 0, "check files, without a daemon", command_verify},
+	{"security", "[SITE...]", 0, INT_MAX, OPTION_OFFLINE | OPTION_THRESHOLD,
+	 "what a container may do, and how exposed that is", command_security},
 	{"cat", "SITE", 1, 1, OPTION_ALL, "the effective unit", command_cat},
 	{"plan", "SITE", 1, 1, 0, "the launch plan that it compiles to", command_plan},
 	{"events", "[SITE]", 0, 1, OPTION_FOLLOW, "wakes, hibernations, failures as they happen",
@@ -76,12 +78,14 @@ static enum exit_code help_about(const struct ctl *ctl, const char *name)
 		json_decref(object);
 		return EXIT_OK;
 	}
-	printf("torporctl %s%s%s%s%s%s%s%s\n    %s. More in torporctl(1).\n", command->name,
+	printf("torporctl %s%s%s%s%s%s%s%s%s%s\n    %s. More in torporctl(1).\n", command->name,
 	       command->flags & OPTION_STATE ? " [--state=STATE,...]" : "",
 	       command->flags & OPTION_SLICE ? " [--slice=NAME]" : "",
 	       command->flags & OPTION_PERSIST ? " [--persist]" : "",
 	       command->flags & OPTION_ALL ? " [--all]" : "",
-	       command->flags & OPTION_FOLLOW ? " [--follow]" : "", *command->arguments ? " " : "",
+	       command->flags & OPTION_FOLLOW ? " [--follow]" : "",
+	       command->flags & OPTION_OFFLINE ? " [--offline]" : "",
+	       command->flags & OPTION_THRESHOLD ? " [--threshold=N]" : "", *command->arguments ? " " : "",
 	       command->arguments, command->summary);
 	return EXIT_OK;
 }
@@ -94,7 +98,7 @@ static enum exit_code command_help(struct ctl *ctl)
 		return help_json(ctl);
 	puts("torporctl [OPTIONS...] COMMAND [ARGUMENTS...]\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		printf("  %-7s %-17s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+		printf("  %-8s %-17s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
 	puts("\n"
 	     "Names of sites may be patterns with * and ? (quote them).\n\n"
 	     "  --json             objects for programs, on every command\n"
@@ -103,11 +107,13 @@ static enum exit_code command_help(struct ctl *ctl)
 	     "                     set: of this slice, instead of a SITE\n"
 	     "  --persist          set: for good, not until the next boot\n"
 	     "  -a, --all          cat: defaults too\n"
+	     "  --offline          security: of unit files and templates, without a daemon\n"
+	     "  --threshold=N      security: fail above this exposure, 0 to 100 (50: 5.0)\n"
 	     "  --timeout=SECONDS  give up when torpord takes longer\n"
 	     "  --color=WHEN       auto, always or never\n"
 	     "  --run=DIR          the control socket is DIR/control (/run/torpor)\n"
 	     "  --etc=DIR, --lib=DIR\n"
-	     "                     verify: where templates are looked up\n\n"
+	     "                     verify, security: where templates are looked up\n\n"
 	     "Exit codes: 0 done, 1 failed, 2 usage, 3 status: site failed, 4 no such site,\n"
 	     "5 no permission, 6 no answer from torpord. More in torporctl(1).");
 	return EXIT_OK;

@@ -25,6 +25,7 @@ enum exit_code command_stop(struct ctl *ctl);
 enum exit_code command_restart(struct ctl *ctl);
 enum exit_code command_set(struct ctl *ctl);
 enum exit_code command_reload(struct ctl *ctl);
+enum exit_code command_security(struct ctl *ctl);
 enum exit_code command_verify(struct ctl *ctl);
 enum exit_code command_cat(struct ctl *ctl);
 enum exit_code command_plan(struct ctl *ctl);

@@ -28,6 +28,8 @@ enum {
 	KEY_NAMES,
 	KEY_ALL,
 	KEY_FOLLOW,
+	KEY_OFFLINE,
+	KEY_THRESHOLD,
 	KEY_VERSION
 };
 
@@ -45,6 +47,8 @@ static const struct option long_options[] = {
 	{"names", no_argument, NULL, KEY_NAMES},
 	{"all", no_argument, NULL, KEY_ALL},
 	{"follow", no_argument, NULL, KEY_FOLLOW},
+	{"offline", no_argument, NULL, KEY_OFFLINE},
+	{"threshold", required_argument, NULL, KEY_THRESHOLD},
 	{"version", no_argument, NULL, KEY_VERSION},
 	{"help", no_argument, NULL, 'h'},
 	{0},
@@ -100,6 +104,20 @@ static int parse_slice(struct options *options, char *text)
 	return 0;
 }
 
+/* As systemd-analyze(1) has it: ten times the exposure. */
+static int parse_threshold(const char *text, struct options *options)
+{
+	uint64_t tenths;
+
+	if (str_to_u64(text, &tenths) < 0 || tenths > 100) {
+		log_error("--threshold=%s: expected a whole number from 0 to 100, ten times an exposure", text);
+		return -EINVAL;
+	}
+	options->threshold = (unsigned)tenths;
+	options->flags |= OPTION_THRESHOLD;
+	return 0;
+}
+
 static int parse_one(struct options *options, int key)
 {
 	switch (key) {
@@ -133,6 +151,11 @@ static int parse_one(struct options *options, int key)
 	case 'a':
 		options->flags |= OPTION_ALL;
 		return 0;
+	case KEY_OFFLINE:
+		options->flags |= OPTION_OFFLINE;
+		return 0;
+	case KEY_THRESHOLD:
+		return parse_threshold(optarg, options);
 	default:
 		options->flags |= OPTION_FOLLOW;
 		return 0;
@@ -158,8 +181,10 @@ static int check_flags(const struct options *options)
 	static const struct {
 		enum option_flag flag;
 		const char *name;
-	} flags[] = {{OPTION_STATE, "state"}, {OPTION_SLICE, "slice"}, {OPTION_PERSIST, "persist"},
-		     {OPTION_NAMES, "names"}, {OPTION_ALL, "all"},     {OPTION_FOLLOW, "follow"}};
+	} flags[] = {{OPTION_STATE, "state"},     {OPTION_SLICE, "slice"},
+		     {OPTION_PERSIST, "persist"}, {OPTION_NAMES, "names"},
+		     {OPTION_ALL, "all"},         {OPTION_FOLLOW, "follow"},
+		     {OPTION_OFFLINE, "offline"}, {OPTION_THRESHOLD, "threshold"}};
 
 	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
 		if (options->flags & flags[i].flag && !(options->command->flags & flags[i].flag)) {

@@ -16,6 +16,8 @@ enum option_flag {
 	OPTION_FOLLOW = 1 << 3,
 	OPTION_SLICE = 1 << 4,
 	OPTION_PERSIST = 1 << 5,
+	OPTION_OFFLINE = 1 << 6,
+	OPTION_THRESHOLD = 1 << 7,
 };
 
 /* The command line. Strings are argv's. */
@@ -25,11 +27,12 @@ struct options {
 	int n_arguments;
 
 	const char *run_dir;           /* where the control socket is */
-	const char *etc_dir, *lib_dir; /* NULL: torpord's default. Used by verify alone */
+	const char *etc_dir, *lib_dir; /* NULL: torpord's default. Used by verify and security */
 	const char *run_option;        /* --run= as it was given, or NULL */
 	const char *state;             /* --state=, or NULL */
 	const char *slice;             /* --slice=, without its suffix, or NULL */
 	unsigned flags;                /* OPTION_... that were given */
+	unsigned threshold;            /* --threshold=: 0..100 */
 	bool json;
 	enum terminal_colour colour;
 	bool has_timeout;
