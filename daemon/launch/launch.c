@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <net/if.h>
 #include <sched.h>
@@ -215,6 +216,16 @@ static int make_cgroup(struct launch_thread *thread, struct launch_job *job, int
 	return plan->devices ? attach_devices(thread, job, *ret_fd) : 0;
 }
 
+static int open_source(const struct launch_job *job, const struct mount_op *op, const char *source)
+{
+	char path[PATH_MAX];
+
+	if (*source == '/')
+		return child_open_source(op, source);
+	snprintf(path, sizeof path, "%s/%s", job->network, source);
+	return child_open_source(op, path);
+}
+
 /* Mounts of what the unit binds, attached nowhere yet: opened here, on the host, so that the child has nothing
  * of the host to look for. */
 static int open_sources(struct launch_job *job, int *fds, unsigned *n)
@@ -228,7 +239,7 @@ static int open_sources(struct launch_job *job, int *fds, unsigned *n)
 
 		if (op->kind != MOUNT_OP_BIND)
 			continue;
-		fd = child_open_source(op, source);
+		fd = open_source(job, op, source);
 		if (fd == -ENOENT && op->flags & MOUNT_OP_OPTIONAL)
 			fds[(*n)++] = -ENOENT;
 		else if (fd < 0)
@@ -248,6 +259,24 @@ static int take_sandbox(struct launch_shared *shared, struct launch_job *job, st
 	return r < 0 ? fail(job, step, r, detail) : 0;
 }
 
+/* The network that the child is to be in, where it is not the sandbox's own: a descriptor of its namespace, the
+ * caller's, or -EBADF. */
+static int open_network(const struct launch_shared *shared, struct launch_job *job, int *ret_fd)
+{
+	const struct site_spec *spec = job->plan->spec;
+	char path[PATH_MAX];
+
+	if (!spec->network)
+		return 0;
+	if (spec_names_network(spec)) {
+		snprintf(path, sizeof path, "%s/netns", job->network ? job->network : "");
+		*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+	} else {
+		*ret_fd = fcntl(shared->pool.host.network_fd, F_DUPFD_CLOEXEC, 0);
+	}
+	return *ret_fd < 0 ? fail(job, STEP_NETWORK, -errno, job->network) : 0;
+}
+
 /* The child is born in the sandbox, which this thread enters only for that moment. */
 static int clone_child(struct launch_thread *thread, struct launch_job *job, struct child_context *context,
 		       const struct sandbox *sandbox, const struct root *root, int cgroup_fd)
@@ -262,11 +291,14 @@ static int clone_child(struct launch_thread *thread, struct launch_job *job, str
 	};
 	enum launch_step step = STEP_SANDBOX;
 	const char *detail = NULL;
+	autoclose int network_fd = -EBADF;
 	long pid = 0;
-	int r = sandbox_enter(sandbox), left;
+	int r = open_network(thread->shared, job, &network_fd), left;
 
-	if (r == 0 && !job->plan->spec->private_network &&
-	    setns(thread->shared->pool.host.network_fd, CLONE_NEWNET) < 0)
+	if (r < 0)
+		return r;
+	r = sandbox_enter(sandbox);
+	if (r == 0 && network_fd >= 0 && setns(network_fd, CLONE_NEWNET) < 0)
 		r = -errno;
 	if (r == 0) {
 		step = STEP_ROOT;
@@ -339,8 +371,8 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct sandbox sandbox = SANDBOX_NONE;
 	struct root root = ROOT_NONE;
-	autofree int *bind_fds =
-		malloc((job->plan->spec->n_mounts + 1 + job->plan->spec->n_paths) * sizeof *bind_fds);
+	const struct mount_list *unit_mounts = job->plan->unit_mounts->data;
+	autofree int *bind_fds = malloc((unit_mounts->n_ops + 1) * sizeof *bind_fds);
 	unsigned n_binds = 0;
 	const char *file = NULL;
 	int r = 0;

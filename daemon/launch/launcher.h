@@ -23,6 +23,8 @@ struct launch_job {
 	struct launch_plan *plan; /* one reference is the job's: the submitter gives it up afterwards */
 	const int *listener_fds;  /* [plan->spec->n_listeners], of the process */
 	int gate_fd;              /* of the process, for the interceptor; negative: none */
+	const char *network; /* the run's folder of its CNI network: its namespace "netns", and the files that
+				the unit's mounts name without a '/'; NULL: none */
 
 	/* The result: a process that has executed its program, or an error. */
 	pid_t pid; /* a child of the process, not waited for */

@@ -60,16 +60,23 @@ void sandbox_host_close(struct sandbox_host *host)
 	fd_close(host->mounts_fd);
 }
 
-static int make_namespaces(struct sandbox *sandbox, const struct sandbox_host *host)
+int sandbox_raise_loopback(void)
 {
 	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-	autoclose int fd = -EBADF;
+	autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0 ? -errno : 0;
+}
+
+static int make_namespaces(struct sandbox *sandbox, const struct sandbox_host *host)
+{
+	int r;
 
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
 		return -errno;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-		return -errno;
+	r = sandbox_raise_loopback();
+	if (r < 0)
+		return r;
 	sandbox->network_fd = open_high(host, "thread-self/ns/net");
 	sandbox->ipc_fd = open_high(host, "thread-self/ns/ipc");
 	sandbox->uts_fd = open_high(host, "thread-self/ns/uts");

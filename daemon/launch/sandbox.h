@@ -43,6 +43,9 @@ int sandbox_make(struct sandbox *sandbox, const struct sandbox_host *host, const
 bool sandbox_fits(const struct sandbox *sandbox, const struct shared_root *shared,
 		  const struct mount_list *list, size_t list_bytes);
 
+/* Brings up the loopback interface of the calling thread's network. -errno. */
+int sandbox_raise_loopback(void);
+
 /* Into the namespaces (the working directory is the container's root then), and back out. -errno. */
 int sandbox_enter(const struct sandbox *sandbox);
 int sandbox_leave(const struct sandbox_host *host);

@@ -12,6 +12,7 @@ const char *launch_step_name(enum launch_step step)
 		[STEP_LISTENERS] = "listeners",
 		[STEP_SHARED_ROOT] = "shared-root",
 		[STEP_SANDBOX] = "sandbox",
+		[STEP_NETWORK] = "network",
 		[STEP_SOURCES] = "mount-sources",
 		[STEP_ROOT] = "root",
 		[STEP_CLONE] = "clone",

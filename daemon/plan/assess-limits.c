@@ -10,6 +10,9 @@ void assess_network(struct assessment *a)
 {
 	if (assessment_host_network(a))
 		assessment_find(a, 100, "host", "Has the host's network");
+	else if (spec_names_network(a->spec))
+		assessment_find(a, 50, a->spec->network, "Reaches what the CNI network %s does",
+				a->spec->network);
 	else
 		assessment_find(a, 0, "none", "Has a network with loopback alone");
 }

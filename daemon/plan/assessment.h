@@ -23,7 +23,7 @@ const char *assessment_join(struct assessment *a, const char *list, const char *
 /* The one place that knows how a unit asks for it. */
 static inline bool assessment_host_network(const struct assessment *a)
 {
-	return !a->spec->private_network;
+	return a->spec->network && !spec_names_network(a->spec);
 }
 
 /* assess-identity.c */

@@ -147,7 +147,10 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 	dump_resources(plan->resources->data, out);
 	if (plan->devices)
 		devices_dump(plan->devices->data, plan->devices->data_bytes, out);
-	fprintf(out, "namespaces: mount pid ipc uts cgroup%s\n", spec->private_network ? " network" : "");
+	fprintf(out, "namespaces: mount pid ipc uts cgroup%s\n",
+		spec->network && !spec_names_network(spec) ? "" : " network");
+	if (spec_names_network(spec))
+		dump_text("network", spec->network, out);
 	fprintf(out, "hostname: %s\n", spec->name);
 	if (spec->root_directory)
 		dump_text("root: directory", spec->root_directory, out);

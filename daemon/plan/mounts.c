@@ -237,6 +237,12 @@ static bool mounts_below(const struct site_spec *spec, const char *folder)
 	return false;
 }
 
+/* A network may bring its own name servers. */
+static bool needs_own_etc(const struct site_spec *spec)
+{
+	return spec_names_network(spec) || mounts_below(spec, "/etc");
+}
+
 static bool needs_own_devices(const struct site_spec *spec)
 {
 	for (unsigned i = 0; i < spec->n_devices; i++)
@@ -268,12 +274,16 @@ static void add_folder(struct mount_builder *b, const char *path, uid_t uid, gid
 static void add_unit(struct mount_builder *b, const struct site_spec *spec, const struct host *host, uid_t uid,
 		     gid_t gid)
 {
+	const struct mount_op resolver = {.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_OPTIONAL | MOUNT_OP_RDONLY};
 	struct socket_folder folders[SPEC_LISTENERS_MAX];
 	unsigned n_folders = folders_find(spec, host, folders);
 	char path[4096];
 
 	if (spec_has_root(spec))
 		add_moves(b, spec);
+	/* Before the unit's own, which may cover it. */
+	if (spec_names_network(spec))
+		mount_list_add(b, resolver, MOUNT_NETWORK_RESOLV_CONF, "/etc/resolv.conf", NULL);
 	for (unsigned i = 0; i < spec->n_mounts; i++) {
 		const struct mount_spec *m = &spec->mounts[i];
 		struct mount_op op = {.kind = m->kind == MOUNT_TMPFS ? MOUNT_OP_FILESYSTEM : MOUNT_OP_BIND};
@@ -322,7 +332,7 @@ int mounts_compile_system(const struct site_spec *spec, const struct host *host,
 	struct mount_builder b = {0};
 
 	if (!spec_has_root(spec))
-		add_system(&b, host, mounts_below(spec, "/etc"));
+		add_system(&b, host, needs_own_etc(spec));
 	if (needs_own_devices(spec))
 		add_private_devices(&b, spec);
 	else

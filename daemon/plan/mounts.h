@@ -81,5 +81,9 @@ int mounts_compile_unit(const struct site_spec *spec, const struct host *host, u
 
 const char *mount_op_name(enum mount_op_kind kind);
 
+/* A source without a '/' is looked for in the folder of the run's CNI network: this file is there where the
+ * network has name servers. */
+#define MOUNT_NETWORK_RESOLV_CONF "resolv.conf"
+
 /* Where the notify socket of torpord stands inside a container. */
 #define CONTAINER_NOTIFY_SOCKET "/run/torpor/notify"

@@ -31,12 +31,29 @@ static const struct key keys[] = {
 	{"Daemon", "ScanIntervalSec", &type_span, FIELD(scan_interval_us), .min = 50000, .max = 3600000000,
 	 .argument = "SECONDS", .fallback = "1s",
 	 .help = "How often awake sites are looked at to find the idle ones, from 50ms to an hour."},
+	{"Daemon", "NetworkConfigPath", &type_path, FIELD(network_config_path), .argument = "PATH",
+	 .fallback = "/etc/cni/net.d",
+	 .help = "The folder with the CNI networks that Network= of a site can name: files *.conflist, *.conf "
+		 "and *.json. They are read at each start of such a site."},
+	{"Daemon", "NetworkPluginPath", &type_search_path, FIELD(network_plugin_path),
+	 .argument = "PATH[:PATH]...", .fallback = "/usr/lib/cni:/opt/cni/bin",
+	 .help = "The folders in which the plugins of CNI networks are."},
 	{"Daemon", "LogLevel", &type_choice, FIELD(log_level), .choices = level_choices,
 	 .argument = "error|warning|notice|info|debug", .fallback = "info",
 	 .help = "Messages less important than this are dropped."},
 };
 
 const struct key_table config_keys = {keys, sizeof keys / sizeof *keys};
+
+/* The strings of a configuration. */
+static const size_t strings[] = {FIELD(control_group), FIELD(network_config_path), FIELD(network_plugin_path)};
+
+#define N_STRINGS (sizeof strings / sizeof *strings)
+
+static char **string_of(struct config *config, size_t i)
+{
+	return (char **)(void *)((char *)config + strings[i]);
+}
 
 static int apply_file(struct config *config, struct arena *arena, const char *path, struct diag *diag)
 {
@@ -50,10 +67,11 @@ static int apply_file(struct config *config, struct arena *arena, const char *pa
 	for (size_t i = 0; error == 0 && i < unit->n_assignments; i++)
 		if (unit->assignments[i].known)
 			error = key_apply(&setting, unit, &unit->assignments[i], diag);
-	/* The one string may point into the unit, which ends here. */
-	if (error == 0 && config->control_group) {
-		config->control_group = arena_strdup(arena, config->control_group);
-		if (!config->control_group)
+	/* Strings may point into the unit, which ends here. */
+	for (size_t i = 0; error == 0 && i < N_STRINGS; i++) {
+		char **string = string_of(config, i);
+
+		if (*string && !(*string = arena_strdup(arena, *string)))
 			error = diag_set(diag, -ENOMEM, path, 0, "out of memory");
 	}
 	unit_unref(unit);
@@ -84,6 +102,26 @@ static int apply_files(struct config *config, struct arena *arena, const struct 
 	return error;
 }
 
+/* Moves the strings out of the arena; all or none. */
+static int own_strings(struct config *config)
+{
+	struct config own = *config;
+	bool complete = true;
+
+	for (size_t i = 0; i < N_STRINGS; i++) {
+		char *from = *string_of(config, i), **to = string_of(&own, i);
+
+		*to = from ? strdup(from) : NULL;
+		complete &= !from || *to;
+	}
+	if (!complete) {
+		config_finish(&own);
+		return -ENOMEM;
+	}
+	*config = own;
+	return 0;
+}
+
 int config_load(const struct lookup *lookup, struct config *ret, struct diag *diag)
 {
 	struct config config = {0};
@@ -96,11 +134,8 @@ int config_load(const struct lookup *lookup, struct config *ret, struct diag *di
 		diag_set(diag, error, NULL, 0, "out of memory");
 	else
 		error = apply_files(&config, &arena, lookup, diag);
-	if (error == 0 && config.control_group) {
-		config.control_group = strdup(config.control_group);
-		if (!config.control_group)
-			error = diag_set(diag, -ENOMEM, "torpor.conf", 0, "out of memory");
-	}
+	if (error == 0 && own_strings(&config) < 0)
+		error = diag_set(diag, -ENOMEM, "torpor.conf", 0, "out of memory");
 	arena_finish(&arena);
 	if (error == 0)
 		*ret = config;
@@ -109,6 +144,8 @@ int config_load(const struct lookup *lookup, struct config *ret, struct diag *di
 
 void config_finish(struct config *config)
 {
-	free(config->control_group);
-	config->control_group = NULL;
+	for (size_t i = 0; i < N_STRINGS; i++) {
+		free(*string_of(config, i));
+		*string_of(config, i) = NULL;
+	}
 }

@@ -15,6 +15,8 @@ struct config {
 	unsigned max_starting; /* MaxStarting=: containers started at a time; 0 (default): two a CPU */
 	uint64_t scan_interval_us; /* ScanIntervalSec=: the reaper's look at awake sites; default 1 s; 50 ms or
 				      more */
+	char *network_config_path; /* NetworkConfigPath=: the folder of CNI networks; owned */
+	char *network_plugin_path; /* NetworkPluginPath=: folders of CNI plugins, ':' between them; owned */
 	int log_level;             /* LogLevel=: LOG_ERR ... LOG_DEBUG; default LOG_INFO */
 };
 

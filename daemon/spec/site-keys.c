@@ -198,9 +198,15 @@ static const struct key keys[] = {
 	 .help = "A file with lines NAME=VALUE, read when the site starts; after \"-\" it may be "
 		 "missing. May be given several times; its variables win over those of Environment=, "
 		 "but ExecStart= does not see them."},
-	{CONTAINER("PrivateNetwork", type_bool, private_network), .argument = "BOOLEAN", .fallback = "yes",
-	 .help = "With yes the site has a network of its own with a loopback interface alone: it "
-		 "answers its listeners and reaches nothing."},
+	{CONTAINER("Network", type_network, network), .argument = "none|host|NAME", .fallback = "none",
+	 .help = "What the site can reach. none: a network of its own with a loopback interface alone, in "
+		 "which "
+		 "it answers its listeners and reaches nothing. host: the host's network. NAME: a CNI network "
+		 "of this host (see NETWORKS): a network of its own with an interface eth0 that the network's "
+		 "plugins make at each cold start. Listeners are the host's in every case."},
+	{CONTAINER("PrivateNetwork", type_private_network, network), .argument = "BOOLEAN",
+	 .unset_means = "as Network= says",
+	 .help = "yes is Network=none, no is Network=host. Of the lines of both keys the last one counts."},
 	{LIMIT(NOFILE, "NUMBER"), .help = "Open files. Like all limits: one value, or SOFT:HARD, or infinity."},
 	{LIMIT(NPROC, "NUMBER"), .help = "Processes of the user. TasksMax= counts the site's own."},
 	{LIMIT(CORE, BYTES), .help = "The size of a core dump."},

@@ -180,8 +180,8 @@ struct site_spec {
 	int16_t system_call_error;            /* SystemCallErrorNumber=: an errno or SYSCALL_KILL; 0: not set */
 	const char *const *environment;       /* "NAME=value", later ones win, NULL-terminated */
 	const char *const *environment_files; /* with their "-" where optional, NULL-terminated */
-	bool private_network;                 /* default true */
-	bool non_blocking;                    /* NonBlocking=: listeners are handed over with O_NONBLOCK */
+	const char *network; /* Network=: NULL: loopback only; "host", or a CNI network's name */
+	bool non_blocking;   /* NonBlocking=: listeners are handed over with O_NONBLOCK */
 	bool lock_personality, memory_deny_write_execute, restrict_realtime, restrict_suid_sgid;
 	bool namespaces_set;             /* RestrictNamespaces= was assigned */
 	int8_t families_mode;            /* enum families_mode */
@@ -224,6 +224,12 @@ struct site_spec {
 static inline bool spec_has_root(const struct site_spec *spec)
 {
 	return spec->root_directory || spec->root_image;
+}
+
+/* Whether the site is on a CNI network, which is to be attached to before a start. */
+static inline bool spec_names_network(const struct site_spec *spec)
+{
+	return spec->network && __builtin_strcmp(spec->network, "host") != 0;
 }
 
 /* Reads the unit that is in force for site `name`: its file, the templates of its chain (furthest first), the

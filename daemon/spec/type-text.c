@@ -197,6 +197,66 @@ static void copy_output(const struct key *key, void *target, struct pack *pack)
 	output->path = pack_string(pack, output->path);
 }
 
+static int parse_network(struct setting *setting, const char *text)
+{
+	const char **field = field_of(setting);
+	int error = setting_expand(setting, text, &text);
+
+	if (error < 0)
+		return error;
+	if (!value_valid_network(text))
+		return setting_refuse(setting,
+				      "expected none, host, or the name of a network: letters, digits and "
+				      "\"_.-\", beginning with a letter or digit");
+	*field = str_equal(text, "none") ? NULL : text;
+	return 0;
+}
+
+static void format_network(const struct key *key, const void *field, FILE *out)
+{
+	const char *text = *(const char *const *)field;
+
+	(void)key;
+	type_write_plain(text ? text : "none", out);
+}
+
+/* No key that is dumped: it stands for another. */
+static int parse_private_network(struct setting *setting, const char *text)
+{
+	bool private_network;
+
+	if (value_parse_bool(text, &private_network) < 0)
+		return setting_refuse(setting, "expected yes or no");
+	*(const char **)field_of(setting) = private_network ? NULL : "host";
+	return 0;
+}
+
+static void reset_network(struct setting *setting)
+{
+	*(const char **)field_of(setting) = NULL;
+}
+
+static int parse_search_path(struct setting *setting, const char *text)
+{
+	char *list, *rest, *one;
+	const char *joined = NULL, *path;
+	int error = setting_expand(setting, text, &text);
+
+	if (error < 0)
+		return error;
+	list = rest = arena_strdup(setting->arena, text);
+	while (list && (one = strsep(&rest, ":"))) {
+		error = setting_path(setting, one, &path);
+		if (error < 0)
+			return error;
+		joined = joined ? arena_printf(setting->arena, "%s:%s", joined, path) : path;
+		if (!joined)
+			return -ENOMEM;
+	}
+	*(const char **)field_of(setting) = joined;
+	return list ? 0 : -ENOMEM;
+}
+
 const struct type type_string = {
 	sizeof(char *),
 	.parse = parse_string,
@@ -242,4 +302,17 @@ const struct type type_output = {
 	.parse = parse_output,
 	.format = format_output,
 	.copy = copy_output,
+};
+const struct type type_network = {
+	sizeof(char *),
+	.parse = parse_network,
+	.format = format_network,
+	.copy = type_copy_string,
+};
+const struct type type_private_network = {.parse = parse_private_network, .reset = reset_network};
+const struct type type_search_path = {
+	sizeof(char *),
+	.parse = parse_search_path,
+	.format = format_string,
+	.copy = type_copy_string,
 };

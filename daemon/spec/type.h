@@ -6,31 +6,34 @@
 #include "key.h"
 
 /* The types of keys: numbers in type.c and type-resource.c, text in type-text.c. Fields: */
-extern const struct type type_bool;         /* bool */
-extern const struct type type_mode;         /* mode_t, at most key->max */
-extern const struct type type_unsigned;     /* unsigned, min to max */
-extern const struct type type_int;          /* int, min to max */
-extern const struct type type_span;         /* uint64_t, microseconds, min to max (0: any) */
-extern const struct type type_timeout;      /* the same; 0 is read as infinity */
-extern const struct type type_size;         /* uint64_t, bytes from min, infinity, a share, or SPEC_UNSET */
-extern const struct type type_weight;       /* uint64_t, min to max, or SPEC_UNSET */
-extern const struct type type_cpu_weight;   /* the same, or idle, which is 0 */
-extern const struct type type_count;        /* uint64_t, min to max, infinity, a share, or SPEC_UNSET */
-extern const struct type type_quota;        /* uint64_t, microseconds a second, or SPEC_UNSET */
-extern const struct type type_share;        /* double, 1.0 is 100% */
-extern const struct type type_signal;       /* int */
-extern const struct type type_choice;       /* an enum, one of key->choices */
-extern const struct type type_choice_small; /* int8_t, the same */
-extern const struct type type_string;       /* const char *, specifiers expanded */
-extern const struct type type_slice;        /* const char *, as slice_valid_name() */
-extern const struct type type_template;     /* not kept: spec_load() follows it */
-extern const struct type type_user;         /* const char *, a name or number */
-extern const struct type type_cpus;         /* const char *, a list in the kernel's form */
-extern const struct type type_path;         /* const char *, absolute and normal */
-extern const struct type type_overlay;      /* const char *, the same, or "tmpfs"; NULL is "none" */
-extern const struct type type_directory;    /* const char *, with its bool "optional" second */
-extern const struct type type_output;       /* struct output_spec */
-extern const struct type type_capabilities; /* uint64_t */
+extern const struct type type_bool;            /* bool */
+extern const struct type type_mode;            /* mode_t, at most key->max */
+extern const struct type type_unsigned;        /* unsigned, min to max */
+extern const struct type type_int;             /* int, min to max */
+extern const struct type type_span;            /* uint64_t, microseconds, min to max (0: any) */
+extern const struct type type_timeout;         /* the same; 0 is read as infinity */
+extern const struct type type_size;            /* uint64_t, bytes from min, infinity, a share, or SPEC_UNSET */
+extern const struct type type_weight;          /* uint64_t, min to max, or SPEC_UNSET */
+extern const struct type type_cpu_weight;      /* the same, or idle, which is 0 */
+extern const struct type type_count;           /* uint64_t, min to max, infinity, a share, or SPEC_UNSET */
+extern const struct type type_quota;           /* uint64_t, microseconds a second, or SPEC_UNSET */
+extern const struct type type_share;           /* double, 1.0 is 100% */
+extern const struct type type_signal;          /* int */
+extern const struct type type_choice;          /* an enum, one of key->choices */
+extern const struct type type_choice_small;    /* int8_t, the same */
+extern const struct type type_string;          /* const char *, specifiers expanded */
+extern const struct type type_slice;           /* const char *, as slice_valid_name() */
+extern const struct type type_template;        /* not kept: spec_load() follows it */
+extern const struct type type_user;            /* const char *, a name or number */
+extern const struct type type_cpus;            /* const char *, a list in the kernel's form */
+extern const struct type type_path;            /* const char *, absolute and normal */
+extern const struct type type_overlay;         /* const char *, the same, or "tmpfs"; NULL is "none" */
+extern const struct type type_directory;       /* const char *, with its bool "optional" second */
+extern const struct type type_output;          /* struct output_spec */
+extern const struct type type_network;         /* const char *, NULL: none */
+extern const struct type type_private_network; /* the same field, by a boolean */
+extern const struct type type_search_path;     /* const char *, absolute paths with ':' between them */
+extern const struct type type_capabilities;    /* uint64_t */
 
 /* What a site's processes may ask of the kernel, in type-restrict.c. */
 extern const struct type type_syscalls;      /* const char *, as syscall-filter.h describes it */

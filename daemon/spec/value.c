@@ -384,6 +384,14 @@ bool value_valid_user(const char *text)
 	return true;
 }
 
+bool value_valid_network(const char *text)
+{
+	size_t length = strlen(text);
+
+	return length > 0 && length <= 128 && !strchr("_.-", *text) &&
+	       strspn(text, DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-") == length;
+}
+
 int value_normalize_path(char *path)
 {
 	char *out = path;

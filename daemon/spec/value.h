@@ -48,6 +48,10 @@ int value_parse_cpus(const char *text, char cpus[static VALUE_CPUS_BYTES]);
 /* A user's or group's name in systemd's relaxed sense, or a number from 0 to 4294967294. */
 bool value_valid_user(const char *text);
 
+/* A network's name as CNI has it: at most 128 letters, digits and "_.-", not beginning with one of the latter.
+ */
+bool value_valid_network(const char *text);
+
 /* Makes path normal where it stands: absolute, no "//", no "." parts, no '/' at its end. -EINVAL for relative
  * paths, ".." parts and control bytes; -ERANGE for more than 4095 bytes. */
 int value_normalize_path(char *path);

@@ -4,7 +4,7 @@
 
     check-layers.py ROOT
 
-base <- spec <- plan <- launch <- core; the reaper and ctl on base alone; core links the reaper. The compiler refuses
+base <- spec <- plan <- launch <- network <- core; the reaper and ctl on base alone; core links the reaper. The compiler refuses
 most of it; this says which line, knows headers of the same name apart, and keeps libuv out of what lies below core."""
 import pathlib
 import re
@@ -17,7 +17,8 @@ LAYERS = {
     "daemon/launch": ["daemon/plan", "daemon/spec", "daemon/base"],
     "reaper": ["daemon/base"],
     "daemon/ctl": ["daemon/base"],
-    "daemon/core": ["daemon/launch", "daemon/plan", "daemon/spec", "daemon/base", "reaper"],
+    "daemon/network": ["daemon/launch", "daemon/plan", "daemon/spec", "daemon/base"],
+    "daemon/core": ["daemon/network", "daemon/launch", "daemon/plan", "daemon/spec", "daemon/base", "reaper"],
 }
 # Headers of libraries that belong to some folders alone.
 LIBRARIES = {

@@ -37,7 +37,28 @@ static void test_missing(void **state)
 	assert_int_equal(config.max_starting, 0);
 	assert_int_equal(config.scan_interval_us, 1000000);
 	assert_int_equal(config.log_level, LOG_INFO);
+	assert_string_equal(config.network_config_path, "/etc/cni/net.d");
+	assert_string_equal(config.network_plugin_path, "/usr/lib/cni:/opt/cni/bin");
 	config_finish(&config);
+}
+
+static void test_networks(void **state)
+{
+	struct scratch *scratch = *state;
+	struct config config;
+	struct diag diag;
+
+	scratch_write(scratch, "etc/torpor.conf",
+		      "[Daemon]\nNetworkConfigPath=/srv//net.d/\nNetworkPluginPath=/a/:/b\n");
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), 0);
+	assert_string_equal(config.network_config_path, "/srv/net.d");
+	assert_string_equal(config.network_plugin_path, "/a:/b");
+	config_finish(&config);
+	scratch_write(scratch, "etc/torpor.conf", "[Daemon]\nNetworkPluginPath=/a::/b\n");
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), -EINVAL);
+	assert_int_equal(diag.line, 2);
+	scratch_write(scratch, "etc/torpor.conf", "[Daemon]\nNetworkConfigPath=net.d\n");
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), -EINVAL);
 }
 
 static void test_files(void **state)
@@ -84,6 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_missing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_networks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 	};

@@ -138,6 +138,8 @@ static const struct {
 	{"namespace-time", "", "no", "", 0},
 	{"network", "", "none", "loopback alone", 0},
 	{"network", "PrivateNetwork=no\n", "host", "the host's network", 100},
+	{"network", "Network=host\n", "host", "the host's network", 100},
+	{"network", "Network=lan\n", "lan", "what the CNI network lan does", 50},
 #define HAS(capabilities) "CapabilityBoundingSet=" capabilities "\nAmbientCapabilities=" capabilities "\n"
 	{"capabilities-host", "", "none", "no capability over the host", 0},
 	{"capabilities-host", HAS("CAP_SYS_ADMIN CAP_CHOWN"), "CAP_SYS_ADMIN", "Has CAP_SYS_ADMIN", 100},

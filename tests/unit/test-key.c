@@ -72,7 +72,7 @@ static void test_defaults(void **state)
 		    a.resources->cpu_quota_us == SPEC_UNSET);
 	assert_int_equal(a.timeout_start_us, SPEC_TIMEOUT_START_US);
 	assert_int_equal(a.timeout_stop_us, SPEC_TIMEOUT_STOP_US);
-	assert_true(a.enabled && a.private_network);
+	assert_true(a.enabled && !a.network);
 	assert_true(a.idle_cpu == 0.01);
 	for (size_t i = 0; i < site_keys.n_keys; i++) {
 		const struct key *key = &site_keys.keys[i];

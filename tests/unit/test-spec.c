@@ -137,7 +137,7 @@ static void test_defaults(void **state)
 	scratch_write(scratch, "etc/sites/a.site", SITE_HEAD);
 	spec = load(scratch, "a");
 	assert_null(spec->templates);
-	assert_true(spec->enabled && spec->private_network);
+	assert_true(spec->enabled && !spec->network);
 	assert_int_equal(spec->backlog, 4096);
 	assert_int_equal(spec->socket_mode, 0666);
 	assert_int_equal(spec->directory_mode, 0755);
