@@ -21,6 +21,7 @@
 #include "interceptor.h"
 #include "loader.h"
 #include "log.h"
+#include "networks.h"
 #include "notify.h"
 #include "watch.h"
 
@@ -247,6 +248,9 @@ static int set_up(struct daemon *daemon)
 	daemon->host.device_programs = daemon->delegation.device_programs;
 	planner_init(&daemon->planner, &daemon->host);
 	planner_on_image_unused(&daemon->planner, forget_image, daemon);
+	r = networks_create(daemon, &daemon->networks);
+	if (r < 0)
+		return r;
 	daemon->cache = spec_cache_create();
 	r = daemon->cache ? start_threads(daemon) : -ENOMEM;
 	if (r == 0) {
@@ -335,7 +339,8 @@ void daemon_site_settled(struct daemon *daemon)
 	for (const struct run *run = daemon->runs; run; run = run->next)
 		if (site_rule(run->site->state)->container)
 			return;
-	uv_stop(&daemon->loop);
+	if (!networks_busy(daemon->networks))
+		uv_stop(&daemon->loop);
 }
 
 void daemon_stop(struct daemon *daemon)
@@ -385,6 +390,7 @@ static void tear_down(struct daemon *daemon)
 	HASH_ITER(hh, daemon->sites, site, next)
 	site_destroy(site);
 	notify_destroy(daemon->notify);
+	networks_destroy(daemon->networks);
 	watch_destroy(daemon->watch);
 	admission_finish(&daemon->admission);
 	refused_clear_all(&daemon->refused);

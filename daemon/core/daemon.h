@@ -52,6 +52,7 @@ struct daemon {
 	int n_inherited;
 	struct watch *watch;
 	struct control *control;
+	struct networks *networks;
 	struct notify *notify;
 	struct delegation delegation; /* torpor's own cgroup */
 	int lock_fd;

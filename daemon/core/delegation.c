@@ -202,6 +202,8 @@ static void end_leftovers(int fd)
 	while ((entry = readdir(dir))) {
 		int r;
 
+		if (str_has_suffix(entry->d_name, ".network")) /* of a plugin */
+			(void)cgroup_destroy_tree(fd, entry->d_name);
 		if (!str_has_suffix(entry->d_name, ".site") && !str_has_suffix(entry->d_name, ".slice"))
 			continue;
 		r = end_leftover(fd, entry->d_name);

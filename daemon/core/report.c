@@ -15,6 +15,7 @@
 #include "daemon.h"
 #include "group.h"
 #include "lookup.h"
+#include "networks.h"
 #include "str.h"
 
 json_t *report_string(const char *text)
@@ -336,6 +337,8 @@ json_t *report_status(const struct site *site)
 	set(object, "templates", templates_json(spec));
 	set(object, "listeners", listeners_json(spec));
 	add_limits(object, site);
+	set(object, "network", networks_report(site));
+	set(object, "networks_left", networks_report_left(site));
 	set(object, "slices", slices_json(site));
 	add_run(object, site);
 	add_activity(object, site, true);

@@ -17,6 +17,7 @@
 #include "fd.h"
 #include "group.h"
 #include "log.h"
+#include "networks.h"
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -172,6 +173,24 @@ int run_attach(struct run *run)
 	return r;
 }
 
+int run_enter_group(struct run *run)
+{
+	struct site *site = run->site;
+	const struct site_spec *spec = run->plan->spec;
+	unsigned controllers = ((const struct resource_list *)run->plan->resources->data)->controllers;
+	struct diag diag = {0};
+	int r;
+
+	if (spec->slice)
+		r = group_enter(site->daemon, spec->slice, controllers, &run->group, &diag);
+	else
+		r = group_enable(site->daemon, NULL, controllers);
+	if (r < 0)
+		failure_record(site, "slice", -r, "failed at step slice: %s",
+			       *diag.message ? diag.message : strerror(-r));
+	return r;
+}
+
 static void leave_group(struct run *run)
 {
 	if (run->group)
@@ -186,6 +205,7 @@ void run_detach(struct run *run)
 
 	if (!container_exists(&run->container)) {
 		leave_group(run);
+		networks_detach(run);
 		return;
 	}
 	uv_close((uv_handle_t *)&run->events_poll, on_closed);
@@ -197,6 +217,7 @@ void run_detach(struct run *run)
 		log_warning("site %s: cgroup %s cannot be removed: %s", run->site->name, run->plan->cgroup,
 			    strerror(-r));
 	leave_group(run);
+	networks_detach(run);
 }
 
 static void check_frozen(struct run *run)

@@ -18,6 +18,10 @@ int run_attach(struct run *run);
 /* Lets go of a container that has ended, and removes its cgroup. */
 void run_detach(struct run *run);
 
+/* Enters the control groups around its own: those of its slice, with the controllers that its limits need.
+ * -errno, with the failure recorded. */
+int run_enter_group(struct run *run);
+
 /* Puts the limits of the plan in force into force in the container that runs; where there is none, nothing. */
 void run_enforce(struct run *run);
 

@@ -13,10 +13,10 @@
 #include "control.h"
 #include "daemon.h"
 #include "failure.h"
-#include "group.h"
 #include "handover.h"
 #include "loader.h"
 #include "log.h"
+#include "networks.h"
 #include "rest.h"
 #include "run.h"
 #include "str.h"
@@ -89,7 +89,7 @@ static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 
 	switch (timer) {
 	case TIMER_START:
-		return site->run->queued ? SPEC_INFINITY : spec->timeout_start_us;
+		return site->run->queued || networks_waits(site->run) ? SPEC_INFINITY : spec->timeout_start_us;
 	case TIMER_ACCEPT:
 		return site->run->judged ? SPEC_INFINITY : site->run->plan->spec->timeout_start_us;
 	case TIMER_FREEZE:
@@ -151,6 +151,17 @@ static void note_wake(struct site *site, const char *by)
 	site->last_wake_by = by;
 }
 
+/* Its time begins when its turn comes. */
+static void ask_for_place(struct site *site)
+{
+	if (admission_request(&site->daemon->admission, site->run) < 0) {
+		failure_record(site, "start", ENOMEM, "cannot be queued for its start: out of memory");
+		site_dispatch(site, EVENT_FAILED, "failed");
+	} else if (site->run && site->run->queued) {
+		set_timer(site);
+	}
+}
+
 static void begin_start(struct site *site, const char *by)
 {
 	run_destroy(site->run); /* of a failed start: its timer */
@@ -162,12 +173,29 @@ static void begin_start(struct site *site, const char *by)
 	note_wake(site, by);
 	site->wanted = false;
 	set_state(site, STATE_STARTING, by);
-	if (admission_request(&site->daemon->admission, site->run) < 0) {
-		failure_record(site, "start", ENOMEM, "cannot be queued for its start: out of memory");
+	if (!spec_names_network(site->run->plan->spec)) {
+		ask_for_place(site);
+	} else if (networks_attach(site->run) < 0) {
+		failure_record(site, "network", ENOMEM, "cannot be queued for its network: out of memory");
 		site_dispatch(site, EVENT_FAILED, "failed");
-	} else if (site->run && site->run->queued) {
-		set_timer(site); /* its time begins when its turn comes */
+	} else {
+		set_timer(site);
 	}
+}
+
+void site_attached(struct site *site)
+{
+	const char *message;
+	bool stopping = site->state == STATE_STOPPING;
+	int r = networks_error(site->run, &message);
+
+	if (r < 0 && (!stopping || site->run->failed_start))
+		failure_record(site, "network", -r, "failed at step network: %s", message);
+	if (stopping || r < 0)
+		site_dispatch(site, stopping && !site->run->failed_start ? EVENT_EXITED : EVENT_FAILED,
+			      "network failed");
+	else
+		ask_for_place(site);
 }
 
 /* The flag is of the open file description, which torpord and the program share. */
@@ -179,25 +207,6 @@ static void set_nonblocking(int fd, bool wanted)
 		(void)fcntl(fd, F_SETFL, flags ^ O_NONBLOCK);
 }
 
-/* The control groups around its own: those of its slice, with the controllers that its limits need. */
-static int enter_group(struct site *site)
-{
-	struct run *run = site->run;
-	const struct site_spec *spec = run->plan->spec;
-	unsigned controllers = ((const struct resource_list *)run->plan->resources->data)->controllers;
-	struct diag diag = {0};
-	int r;
-
-	if (spec->slice)
-		r = group_enter(site->daemon, spec->slice, controllers, &run->group, &diag);
-	else
-		r = group_enable(site->daemon, NULL, controllers);
-	if (r < 0)
-		failure_record(site, "slice", -r, "failed at step slice: %s",
-			       *diag.message ? diag.message : strerror(-r));
-	return r;
-}
-
 void site_launch(struct site *site)
 {
 	struct run *run = site->run;
@@ -205,7 +214,7 @@ void site_launch(struct site *site)
 	int r;
 
 	run->admitted = true;
-	if (enter_group(site) < 0) {
+	if (run_enter_group(run) < 0) {
 		site_dispatch(site, EVENT_FAILED, "failed");
 		return;
 	}
@@ -224,7 +233,8 @@ void site_launch(struct site *site)
 	run->job = (struct launch_job){.id = ++site->daemon->next_id,
 				       .plan = plan_ref(run->plan),
 				       .listener_fds = run->listener_fds,
-				       .gate_fd = run->gate_fd};
+				       .gate_fd = run->gate_fd,
+				       .network = networks_folder(run)};
 	run->job_in_flight = true;
 	set_timer(site);
 	launcher_submit(site->daemon->launcher, &run->job);
@@ -430,16 +440,21 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 {
 	struct run *run = site->run;
 	enum site_state from = site->state;
+	bool attaching = false;
 
 	if (run_age_us(run) > SETTLED_US && from != STATE_STOPPING)
 		failure_clear(site);
 	if (from == STATE_STARTING && event == EVENT_TIMEOUT) {
 		run->failed_start = true;
-		failure_record(site, "start", ETIMEDOUT, "did not start within TimeoutStartSec=");
+		attaching = networks_cancel(run);
+		if (!attaching)
+			failure_record(site, "start", ETIMEDOUT, "did not start within TimeoutStartSec=");
 	}
 	handover_shut_gate(run);
 	set_state(site, STATE_STOPPING, by);
-	if (run->queued) {
+	if (attaching || networks_cancel(run)) {
+		/* site_attached() goes on */
+	} else if (run->queued) {
 		give_place_up(run);
 		site_dispatch(site, EVENT_EXITED, "stop");
 	} else if (run->job_in_flight) {

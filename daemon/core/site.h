@@ -15,6 +15,7 @@
 #include "plan.h"
 #include "state.h"
 
+struct attached;
 struct daemon;
 struct site;
 
@@ -24,6 +25,7 @@ struct run {
 	struct site *site;
 	struct container container;
 	struct launch_plan *plan; /* the plan it was started with; one reference */
+	struct attached *network; /* its attachment to a CNI network, or NULL */
 	struct group *group;      /* the slice it has entered, or NULL */
 	struct launch_job job;
 	struct enforcement enforcement; /* of the container's limits */
@@ -96,6 +98,9 @@ void site_destroy(struct site *site);
 
 /* The start that was queued may go ahead: called by admission. */
 void site_launch(struct site *site);
+
+/* The attaching of its run to a network is over: see networks_error(). */
+void site_attached(struct site *site);
 
 /* A launch job has come back. */
 void site_launched(struct site *site);

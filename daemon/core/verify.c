@@ -13,6 +13,8 @@
 #include <uthash.h>
 
 #include "cleanup.h"
+#include "cni-config.h"
+#include "config.h"
 #include "environment.h"
 #include "plan.h"
 #include "str.h"
@@ -30,6 +32,7 @@ struct verify {
 	const struct lookup *lookup;
 	struct host host;
 	struct planner planner;
+	struct config config; /* read where a site names a network */
 	struct claim *claims;
 	json_t *errors; /* NULL: print as they come */
 	unsigned checked, failed;
@@ -134,6 +137,29 @@ static void check_program(const struct verify *verify, const struct site_spec *s
 	warn(verify, spec->exec_origin.file, spec->exec_origin.line, "no such program", program);
 }
 
+/* What a start would find out before it calls the first plugin. */
+static int check_network(struct verify *verify, const struct site_spec *spec, const char *path,
+			 struct diag *diag)
+{
+	struct cni_network network = {0};
+	struct diag wrong = {0};
+	char text[400];
+	int r;
+
+	if (!spec_names_network(spec))
+		return 0;
+	r = verify->config.network_config_path ? 0 : config_load(verify->lookup, &verify->config, diag);
+	if (r < 0)
+		return r;
+	r = cni_network_find(verify->config.network_config_path, spec->network, &network, &wrong);
+	if (r == 0)
+		r = cni_network_check(&network, verify->config.network_plugin_path, &wrong);
+	cni_network_finish(&network);
+	return r < 0 ? diag_set(diag, r, path, 0, "Network=%s: %s", spec->network,
+				diag_format(&wrong, text, sizeof text))
+		     : 0;
+}
+
 static void check_site(struct verify *verify, const char *path)
 {
 	struct launch_plan *plan = NULL;
@@ -145,10 +171,12 @@ static void check_site(struct verify *verify, const char *path)
 		r = claim_listeners(verify, spec, path, &diag);
 		if (r == 0)
 			r = plan_create(&verify->planner, spec, &plan, &diag);
+		if (r < 0)
+			spec_free(spec);
+		else
+			r = check_network(verify, spec, path, &diag);
 		if (r == 0)
 			check_program(verify, spec);
-		else
-			spec_free(spec);
 	}
 	if (r < 0)
 		report(verify, &diag);
@@ -244,5 +272,6 @@ int verify_files(const struct lookup *lookup, char **paths, bool json)
 		claim_free(claim);
 	}
 	planner_finish(&verify.planner);
+	config_finish(&verify.config);
 	return verify.failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

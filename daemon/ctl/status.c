@@ -236,6 +236,50 @@ static void print_slices(struct ctl *ctl, const json_t *status)
 	}
 }
 
+/* "10.88.0.2/16 on eth0 by 10.88.0.1", or "0.0.0.0/0 by 10.88.0.1" of a route. */
+static const char *network_entry(struct ctl *ctl, const json_t *entry, const char *what, const char *by)
+{
+	const char *text = field_text(&ctl->arena, entry, what),
+		   *interface = field_text(&ctl->arena, entry, "interface"),
+		   *gateway = field_text(&ctl->arena, entry, by);
+
+	return arena_printf(&ctl->arena, "%s%s%s%s%s", text ? text : "?", interface ? " on " : "",
+			    interface ? interface : "", gateway ? " by " : "", gateway ? gateway : "");
+}
+
+static const char *network_entries(struct ctl *ctl, const json_t *network, const char *list, const char *what,
+				   const char *by)
+{
+	const json_t *entries = json_object_get(network, list);
+	const char *text = NULL;
+
+	for (size_t i = 0; i < json_array_size(entries) && i < ADDRESSES_SHOWN; i++) {
+		const char *one = network_entry(ctl, json_array_get(entries, i), what, by);
+
+		text = text ? arena_printf(&ctl->arena, "%s, %s", text, one) : one;
+	}
+	return text;
+}
+
+static void print_network(struct ctl *ctl, const json_t *status)
+{
+	const json_t *network = json_object_get(status, "network"),
+		     *left = json_object_get(status, "networks_left");
+	struct arena *arena = &ctl->arena;
+	const char *name = field_text(arena, network, "name"),
+		   *servers = field_joined(arena, network, "nameservers"),
+		   *addresses = network_entries(ctl, network, "addresses", "address", "gateway"),
+		   *routes = network_entries(ctl, network, "routes", "to", "via");
+
+	line(ctl, "Network", name && addresses ? arena_printf(arena, "%s: %s", name, addresses) : name);
+	line(ctl, "Routes", routes);
+	line(ctl, "Name servers", servers);
+	for (size_t i = 0; i < json_array_size(left); i++)
+		line(ctl, "Left behind",
+		     arena_printf(arena, MARK_YELLOW "%s" MARK_PLAIN,
+				  field_print(arena, json_array_get(left, i))));
+}
+
 static void print_limits(struct ctl *ctl, const json_t *status)
 {
 	line(ctl, "Limits", limits(ctl, status));
@@ -251,6 +295,7 @@ void status_print(struct ctl *ctl, const json_t *status)
 	print_head(ctl, status);
 	print_listeners(ctl, status);
 	print_use(ctl, status);
+	print_network(ctl, status);
 	print_wakes(ctl, status);
 	print_limits(ctl, status);
 	if (failure)

@@ -642,6 +642,9 @@ FULL = status("x", templates=["t"], pid=1, cgroup="/", limits={"a": "b"}, limits
               file_errors=[{"file": "f", "line": 1, "message": "m"}], slice="s",
               slices=[{"name": "s", "description": "d", "file": "f", "limits": {"a": "b"}, "limits_not_in_force": ["c"],
                        "file_errors": [{"file": "f", "line": 1, "message": "m"}]}],
+              network={"name": "n", "addresses": [{"address": "a", "gateway": "g", "interface": "i"}],
+                       "routes": [{"to": "t", "via": "v"}], "nameservers": ["s"], "search": ["d"]},
+              networks_left=["l"],
               failure={"time_us": 1, "step": "s", "errno": 1, "message": "m", "restarts": 1, "retry_in_us": 1})
 
 
@@ -725,6 +728,9 @@ def test_escapes_everywhere(box):
     hostile = {key: HOSTILE for key in FULL}
     hostile.update(templates=[HOSTILE], listeners=[{"address": HOSTILE, "type": HOSTILE, "fd_name": HOSTILE}],
                    limits={HOSTILE: HOSTILE}, limits_not_in_force=[HOSTILE],
+                   network={"name": HOSTILE, "nameservers": [HOSTILE], "routes": [{"to": HOSTILE, "via": HOSTILE}],
+                            "addresses": [{"address": HOSTILE, "gateway": HOSTILE, "interface": HOSTILE}]},
+                   networks_left=[HOSTILE],
                    slices=[{"name": HOSTILE, "limits": {HOSTILE: HOSTILE}, "limits_not_in_force": [HOSTILE],
                             "file_errors": [{"file": HOSTILE, "line": 1, "message": HOSTILE}]}],
                    file_errors=[{"file": HOSTILE, "line": 1, "message": HOSTILE}], failure={"step": HOSTILE, "message": HOSTILE})
