@@ -67,6 +67,8 @@ static bool judge(struct reaper *reaper, struct watched *site)
 	bool queued = false;
 
 	site->sample.announced_busy = site->announced_busy;
+	if (site->sample.sockets_known)
+		neglect_update(&site->neglect, site->sample.now_ns, site->tally.neglected, site->datagrams);
 	verdict = idle_decide(&site->state, &site->sample, &site->policy, reaper->scan_interval_us, &reason);
 	site->activity = (struct reaper_activity){
 		.scanned_ns = site->sample.now_ns,
@@ -74,6 +76,9 @@ static bool judge(struct reaper *reaper, struct watched *site)
 		.waiting = site->sample.waiting,
 		.cpu = site->state.cpu,
 		.reason = reason,
+		.attended = site->tally.attended,
+		.neglected = site->neglect.listeners,
+		.neglected_ns = site->neglect.since_ns,
 	};
 	if (verdict != IDLE_FREEZE && verdict != IDLE_STOP) {
 		drop_verdict(reaper, site); /* not taken yet, and no longer true */

@@ -39,6 +39,11 @@ struct reaper_activity {
 	unsigned waiting;        /* in a listener's queue */
 	double cpu;              /* share of one CPU between the last two scans */
 	enum busy_reason reason; /* why it counts as busy in the last scan; BUSY_NOT: it does not */
+
+	/* Bit i is listener i, 0 to 63. */
+	uint64_t attended;     /* a connection of it is open */
+	uint64_t neglected;    /* something waits there, and none is open, in all scans since then */
+	uint64_t neglected_ns; /* CLOCK_MONOTONIC; 0: no listener is neglected */
 };
 
 struct reaper_verdict {

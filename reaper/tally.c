@@ -29,6 +29,7 @@ struct tally_listener {
 	struct tally_key key;
 	enum sockdiag_table table;
 	unsigned next;       /* in its bucket: index + 1; 0: the last */
+	unsigned number;     /* of those of its site */
 	struct tally *tally; /* of its site; not owned */
 	struct tally counts; /* of this listener alone, so that a failed dump can be taken back */
 };
@@ -153,6 +154,7 @@ int tally_table_add(struct tally_table *table, const struct reaper_listener *lis
 		table->listeners_size = size;
 	}
 	entry = &table->listeners[table->n_listeners];
+	entry->number = tally->n_listeners++;
 	r = listener_key(listener, &entry->key, &entry->table);
 	if (r < 0) {
 		tally->known = false;
@@ -331,8 +333,14 @@ static int scan_table(struct tally_table *table, struct sockdiag *diag, enum soc
 	return r;
 }
 
-static void add_up(struct tally *sum, const struct tally *counts)
+static void add_up(struct tally *sum, const struct tally *counts, unsigned number)
 {
+	uint64_t bit = number < 64 ? UINT64_C(1) << number : 0;
+
+	if (counts->connections > 0)
+		sum->attended |= bit;
+	else if (counts->waiting > 0)
+		sum->neglected |= bit;
 	sum->connections += counts->connections;
 	sum->waiting += counts->waiting;
 	sum->queued += counts->queued;
@@ -357,7 +365,8 @@ void tally_table_scan(struct tally_table *table, struct sockdiag *diag)
 			results[which] = scan_table(table, diag, which);
 	for (unsigned i = 0; i < table->n_listeners; i++) {
 		if (results[table->listeners[i].table] == 0)
-			add_up(table->listeners[i].tally, &table->listeners[i].counts);
+			add_up(table->listeners[i].tally, &table->listeners[i].counts,
+			       table->listeners[i].number);
 		else
 			table->listeners[i].tally->known = false;
 	}

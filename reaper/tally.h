@@ -17,6 +17,9 @@ struct tally {
 	unsigned waiting;          /* connections or datagrams in the listeners' queues */
 	unsigned queued;           /* connections with unread or unsent bytes */
 	uint64_t last_data_age_us; /* IDLE_NEVER: no connection that tells */
+	unsigned n_listeners;      /* added so far */
+	uint64_t neglected; /* bit i: something waits at the i-th of them, and no connection is open; 0 to 63 */
+	uint64_t attended;  /* bit i: a connection of it is open */
 };
 
 /* Zero-initialised is empty. Its memory is kept from scan to scan. */

@@ -26,6 +26,8 @@ struct watched *watched_create(const struct reaper_site *from)
 		}
 		memcpy(site->listeners, from->listeners, from->n_listeners * sizeof *site->listeners);
 	}
+	for (unsigned i = 0; i < from->n_listeners && i < 64; i++)
+		site->datagrams |= (uint64_t)(from->listeners[i].type == SOCK_DGRAM) << i;
 	site->cgroup_fd = from->cgroup_fd;
 	idle_state_touch(&site->state, clock_now_ns());
 	return site;

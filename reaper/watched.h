@@ -9,6 +9,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "neglect.h"
 #include "reaper.h"
 #include "tally.h"
 #include "verdict.h"
@@ -23,6 +24,7 @@ struct watched {
 	int cgroup_fd;                     /* owned */
 	struct reaper_listener *listeners; /* owned */
 	unsigned n_listeners;
+	uint64_t datagrams; /* which of them */
 	struct idle_policy policy;
 
 	/* Under the lock. */
@@ -30,6 +32,7 @@ struct watched {
 	bool tracked; /* in sites */
 	bool announced_busy;
 	struct idle_state state;
+	struct neglect neglect;
 	struct reaper_activity activity;
 	enum idle_verdict verdict;   /* queued; IDLE_BUSY: none */
 	struct watched *prev, *next; /* in queue */

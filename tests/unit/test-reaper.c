@@ -243,6 +243,8 @@ static void test_connections(void **unused)
 	activity = activity_of(&fixture, 1);
 	assert_int_equal(activity.reason, BUSY_WAITING);
 	assert_int_equal(activity.waiting, 1);
+	assert_int_equal(activity.neglected, 1);
+	assert_true(activity.neglected_ns && activity.neglected_ns <= activity.scanned_ns);
 
 	server_fd = accept4(listener_fd, NULL, NULL, SOCK_CLOEXEC);
 	assert_int_equal(write(client_fd, "x", 1), 1);
@@ -251,6 +253,8 @@ static void test_connections(void **unused)
 	assert_int_equal(activity.reason, BUSY_QUEUED);
 	assert_int_equal(activity.connections, 1);
 	assert_int_equal(activity.waiting, 0);
+	assert_int_equal(activity.attended, 1);
+	assert_int_equal(activity.neglected, 0);
 
 	/* Open, and nothing moves: idle in the end. */
 	assert_int_equal(read(server_fd, &byte, 1), 1);

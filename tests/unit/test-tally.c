@@ -122,6 +122,8 @@ static struct tally look_at(const struct reaper_listener *listener)
 		assert_int_equal(_tally.connections, open);                                                    \
 		assert_int_equal(_tally.waiting, wait);                                                        \
 		assert_int_equal(_tally.queued, queue);                                                        \
+		assert_int_equal(_tally.attended, (open) > 0);                                                 \
+		assert_int_equal(_tally.neglected, (wait) > 0 && (open) == 0);                                 \
 	} while (0)
 
 /* The life of a connection, to a listener of any stream kind. */
@@ -168,6 +170,42 @@ static void check_stream(int listener_fd, const struct reaper_listener *listener
 	close(server_fd);
 	assert_tally(look_at(listener), 0, 0, 0);
 	close(listener_fd);
+}
+
+/* Which of a site's listeners it is. */
+static void test_several(void **unused)
+{
+	struct reaper_listener listeners[3];
+	struct tally_table table = {0};
+	struct sockdiag *diag;
+	struct tally tally;
+	int fds[3], clients[3], server_fd;
+
+	(void)unused;
+	assert_int_equal(sockdiag_create(&diag), 0);
+	tally_init(&tally);
+	for (unsigned i = 0; i < 3; i++) {
+		fds[i] = open_ipv4("127.0.0.1", SOCK_STREAM, &listeners[i]);
+		assert_int_equal(tally_table_add(&table, &listeners[i], &tally), 0);
+	}
+	for (unsigned i = 1; i < 3; i++) {
+		clients[i] = connect_to(&listeners[i]);
+		await_readable(fds[i]);
+	}
+	server_fd = accept_from(fds[1]);
+	tally_table_scan(&table, diag);
+	assert_int_equal(tally.connections, 1);
+	assert_int_equal(tally.waiting, 1);
+	assert_int_equal(tally.attended, 2);
+	assert_int_equal(tally.neglected, 4);
+	tally_table_finish(&table);
+	sockdiag_destroy(diag);
+	close(server_fd);
+	for (unsigned i = 0; i < 3; i++) {
+		close(fds[i]);
+		if (i > 0)
+			close(clients[i]);
+	}
 }
 
 static void test_tcp4(void **unused)
@@ -528,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_datagrams),
 		cmocka_unit_test(test_unsupported),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_several),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
