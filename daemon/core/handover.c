@@ -2,14 +2,19 @@
 #include "handover.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "clock.h"
 #include "daemon.h"
 #include "failure.h"
 #include "interceptor.h"
 #include "log.h"
 #include "str.h"
+
+static const char step[] = "handover";
 
 static struct run *run_of(struct daemon *daemon, uint64_t id)
 {
@@ -18,6 +23,28 @@ static struct run *run_of(struct daemon *daemon, uint64_t id)
 	while (run && run->job.id != id)
 		run = run->next;
 	return run;
+}
+
+/* The complaint about a site's listener; NULL: there is none. */
+static const struct failure *find_complaint(const struct site *site)
+{
+	return site->failure && site->failure->step == step ? site->failure : NULL;
+}
+
+static void withdraw(struct site *site)
+{
+	log_notice("site %s: its program sees to its listeners now", site->name);
+	failure_clear(site);
+}
+
+static void on_taken(struct run *run, unsigned listener, uint64_t *taken)
+{
+	const struct failure *complaint = find_complaint(run->site);
+
+	*taken |= UINT64_C(1) << listener;
+	log_debug("site %s: its program has taken listener %u", run->site->name, listener);
+	if (complaint && complaint->listener == listener)
+		withdraw(run->site);
 }
 
 static void on_report(uv_poll_t *poll, int status, int events)
@@ -32,8 +59,12 @@ static void on_report(uv_poll_t *poll, int status, int events)
 
 		if (!run)
 			continue; /* it has ended meanwhile */
-		run->taken |= UINT64_C(1) << report.listener;
-		log_debug("site %s: its program has bound listener %u", run->site->name, report.listener);
+		if (report.event == INTERCEPT_BOUND)
+			on_taken(run, report.listener, &run->bound);
+		else if (report.event == INTERCEPT_LISTENED)
+			on_taken(run, report.listener, &run->listened);
+		else if (!run->other && (run->other = malloc(sizeof *run->other)))
+			*run->other = report.other;
 	}
 }
 
@@ -86,45 +117,99 @@ void handover_shut_gate(struct run *run)
 		(void)eventfd_read(run->gate_fd, &count);
 }
 
-/* How the program could have come to its listeners, for people. */
-static const char *ways(enum handover handover)
+/* What to do, for people: text, or another. */
+static const char *advise(const struct run *run, unsigned listener, char *text, size_t size)
 {
-	switch (handover) {
+	const struct site_spec *spec = run->plan->spec;
+	const struct address *other = run->other, *address = &spec->listeners[listener].address;
+	char where[ADDRESS_TEXT_BYTES], which[ADDRESS_TEXT_BYTES], port[16];
+	bool several = spec->n_listeners > 1, path;
+
+	switch (spec->handover) {
 	case HANDOVER_LISTEN_FDS:
-		return "it was offered by LISTEN_FDS=";
-	case HANDOVER_BIND:
-		return "the program did not bind it: see BindPort=";
+		return "it was offered by LISTEN_FDS= alone; a program that binds by itself needs "
+		       "Handover=auto";
 	case HANDOVER_STDIN:
-		return "it was offered as standard input";
+		return "it was offered as standard input; a program that binds by itself needs Handover=auto";
 	default:
-		return "it was offered by LISTEN_FDS=, and the program did not bind it: see BindPort=";
+		break;
 	}
+	if (!other)
+		return spec->handover == HANDOVER_BIND
+			       ? "the program has not bound it: if it binds another port, say which by "
+				 "BindPort="
+			       : "it was offered by LISTEN_FDS=, and the program has not bound it: if it binds "
+				 "another port, say which by BindPort=";
+	path = address_family(other) == AF_UNIX;
+	snprintf(port, sizeof port, "%u", address_port(other));
+	snprintf(text, size, "the program listens on %s instead: say %s=%s%s%s", address_format(other, where),
+		 path ? "BindAddress" : "BindPort", several ? address_format(address, which) : "",
+		 several ? " " : "", path ? where : port);
+	return text;
 }
 
-bool handover_judge(struct site *site)
+static void complain(struct site *site, const struct reaper_activity *activity)
 {
 	const struct run *run = site->run;
 	const struct site_spec *spec = run->plan->spec;
-	char address[ADDRESS_TEXT_BYTES], after[64];
-	struct reaper_activity activity;
+	uint64_t taken = run->bound | run->listened, never = activity->neglected & ~taken;
+	unsigned listener = (unsigned)__builtin_ctzll(never ? never : activity->neglected);
+	char address[ADDRESS_TEXT_BYTES], after[64], advice[3 * ADDRESS_TEXT_BYTES];
 
-	if (!reaper_get_activity(site->daemon->reaper, site->id, &activity) || activity.scanned_ns == 0)
-		return false;
-	if (activity.waiting == 0 || activity.connections > 0)
-		return true;
+	address_format(&spec->listeners[listener].address, address);
 	str_format_span(spec->timeout_start_us, after, sizeof after);
-	for (unsigned i = 0; i < spec->n_listeners; i++)
-		if (!(run->taken & (UINT64_C(1) << i))) {
-			failure_record(site, "handover", 0,
-				       "its program never took its listener %s: nothing was accepted in %s "
-				       "(TimeoutStartSec=), %u waiting; %s",
-				       address_format(&spec->listeners[i].address, address), after,
-				       activity.waiting, ways(spec->handover));
-			return true;
-		}
-	failure_record(site, "handover", 0,
-		       "its program has bound its listeners, but accepted nothing in %s (TimeoutStartSec=), %u "
-		       "waiting",
-		       after, activity.waiting);
-	return true;
+	if (never)
+		failure_complain(site, step,
+				 "its program never took its listener %s: nobody was let in for %s "
+				 "(TimeoutStartSec=), %u waiting; %s",
+				 address, after, activity->waiting,
+				 advise(run, listener, advice, sizeof advice));
+	else
+		failure_complain(site, step,
+				 "its program has taken its listener %s, but let nobody in for %s "
+				 "(TimeoutStartSec=), %u waiting",
+				 address, after, activity->waiting);
+	if (site->failure)
+		site->failure->listener = listener;
+}
+
+/* The queue of a listener is empty only when the program has let everybody in, those who have left included. */
+static bool is_over(const struct site *site, const struct reaper_activity *activity)
+{
+	unsigned listener = site->failure->listener;
+
+	return listener >= site->plan->spec->n_listeners || activity->attended & (UINT64_C(1) << listener) ||
+	       !listener_pending(site->listeners[listener]);
+}
+
+static uint64_t neglected_us(const struct reaper_activity *activity)
+{
+	return activity->neglected ? (clock_now_ns() - activity->neglected_ns) / 1000 : 0;
+}
+
+void handover_look(struct site *site)
+{
+	struct reaper_activity activity;
+	uint64_t timeout_us = site->run->plan->spec->timeout_start_us;
+
+	if (!reaper_get_activity(site->daemon->reaper, site->id, &activity))
+		return;
+	if (find_complaint(site)) {
+		if (is_over(site, &activity))
+			withdraw(site);
+	} else if (activity.neglected && neglected_us(&activity) >= timeout_us) {
+		complain(site, &activity);
+	}
+}
+
+uint64_t handover_look_us(const struct site *site)
+{
+	struct reaper_activity activity;
+	uint64_t timeout_us = site->run->plan->spec->timeout_start_us, neglected = 0;
+
+	if (find_complaint(site))
+		return site->daemon->config.scan_interval_us;
+	if (timeout_us != SPEC_INFINITY && reaper_get_activity(site->daemon->reaper, site->id, &activity))
+		neglected = neglected_us(&activity);
+	return neglected < timeout_us ? timeout_us - neglected : timeout_us;
 }

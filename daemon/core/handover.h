@@ -19,6 +19,9 @@ int handover_make_gate(struct run *run);
 void handover_open_gate(struct run *run);
 void handover_shut_gate(struct run *run);
 
-/* A container has been awake for TimeoutStartSec=: says so where connections wait and none has been accepted.
- * Nothing is closed, and nothing is stopped. False: the reaper has not looked yet, so nobody knows. */
-bool handover_judge(struct site *site);
+/* Looks at an awake site: where somebody has waited for TimeoutStartSec= at a listener, and nobody has been let
+ * in, that is its failure, until it is seen to. Nothing is closed, and nothing is stopped. */
+void handover_look(struct site *site);
+
+/* In how many microseconds to look next. */
+uint64_t handover_look_us(const struct site *site);

@@ -133,13 +133,26 @@ json_t *report_summary(const struct site *site)
 	return object;
 }
 
-static json_t *listeners_json(const struct site_spec *spec)
+/* How a site's program has come by a listener; NULL: not known. */
+static const char *how_taken(const struct site *site, unsigned listener)
 {
+	const struct run *run = site->run;
+	uint64_t bit = UINT64_C(1) << listener;
+
+	if (!run || !container_exists(&run->container))
+		return NULL;
+	return run->bound & bit ? "bound" : run->listened & bit ? "listened" : NULL;
+}
+
+static json_t *listeners_json(const struct site *site)
+{
+	const struct site_spec *spec = site->plan->spec;
 	json_t *array = json_array();
 	char text[ADDRESS_TEXT_BYTES];
 
 	for (unsigned i = 0; array && i < spec->n_listeners; i++) {
 		const struct listener_spec *listener = &spec->listeners[i];
+		const char *taken = how_taken(site, i);
 		json_t *object = json_object();
 
 		if (!object)
@@ -150,6 +163,8 @@ static json_t *listeners_json(const struct site_spec *spec)
 				: listener->address.type == SOCK_DGRAM ? "datagram"
 								       : "seqpacket"));
 		set(object, "fd_name", report_string(listener->fd_name));
+		if (taken)
+			set(object, "taken", json_string(taken));
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -335,7 +350,8 @@ json_t *report_status(const struct site *site)
 	(void)lookup_find(&site->daemon->options.lookup, UNIT_SITE, site->name, &file);
 	set(object, "file", report_string(file ? file : ""));
 	set(object, "templates", templates_json(spec));
-	set(object, "listeners", listeners_json(spec));
+	set(object, "handover", json_string(handover_name(spec->handover)));
+	set(object, "listeners", listeners_json(site));
 	add_limits(object, site);
 	set(object, "network", networks_report(site));
 	set(object, "networks_left", networks_report_left(site));

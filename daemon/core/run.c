@@ -68,6 +68,7 @@ void run_destroy(struct run *run)
 	fd_close(run->gate_fd);
 	free(run->listener_fds);
 	free(run->status_text);
+	free(run->other);
 	uv_close((uv_handle_t *)&run->timer, on_closed);
 }
 

@@ -22,7 +22,6 @@
 #include "str.h"
 
 #define FREEZE_TIMEOUT_US 2000000  /* a freeze that takes longer is undone (D state, FUSE) */
-#define JUDGE_AGAIN_US    500000   /* until the reaper has looked at a new site for the first time */
 #define KILL_RETRY_US     10000000 /* between two attempts to kill what does not die */
 #define SETTLED_US        10000000 /* a run this long was no failed start */
 #define QUICK_EXIT_US     2000000  /* clean exits quicker than this, so many in a row, are a failure: */
@@ -91,7 +90,7 @@ static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 	case TIMER_START:
 		return site->run->queued || networks_waits(site->run) ? SPEC_INFINITY : spec->timeout_start_us;
 	case TIMER_ACCEPT:
-		return site->run->judged ? SPEC_INFINITY : site->run->plan->spec->timeout_start_us;
+		return handover_look_us(site);
 	case TIMER_FREEZE:
 		return FREEZE_TIMEOUT_US;
 	case TIMER_FROZEN:
@@ -231,6 +230,7 @@ void site_launch(struct site *site)
 		set_nonblocking(site->listeners[i]->fd, spec->non_blocking);
 	}
 	run->job = (struct launch_job){.id = ++site->daemon->next_id,
+				       .site = site->id,
 				       .plan = plan_ref(run->plan),
 				       .listener_fds = run->listener_fds,
 				       .gate_fd = run->gate_fd,
@@ -526,11 +526,10 @@ static void end_run(struct site *site, enum site_state state, const char *by)
 		site_dispatch(site, EVENT_WAKE, "wanted");
 }
 
-static void judge(struct site *site)
+static void look_after(struct site *site)
 {
-	site->run->judged = handover_judge(site);
-	if (!site->run->judged)
-		run_set_timer(site->run, JUDGE_AGAIN_US);
+	handover_look(site);
+	set_timer(site);
 }
 
 bool site_dispatch(struct site *site, enum site_event event, const char *by)
@@ -548,7 +547,7 @@ bool site_dispatch(struct site *site, enum site_event event, const char *by)
 		if (to == STATE_STOPPING)
 			go_on_stopping(site, event);
 		else if (event == EVENT_TIMEOUT)
-			judge(site);
+			look_after(site);
 		return true;
 	}
 	switch (to) {

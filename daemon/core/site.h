@@ -49,8 +49,9 @@ struct run {
 	int gate_fd;             /* AcceptWhenReady=: see interceptor.h; owned */
 	int *listener_fds;       /* owned: for the job */
 	char *status_text;       /* STATUS= of sd_notify; owned */
-	uint64_t taken;          /* bit i: the program has bound listener i itself */
-	bool judged;             /* TimeoutStartSec= has passed since it became awake first */
+	uint64_t bound;          /* bit i: the program has bound listener i itself */
+	uint64_t listened;       /* bit i: it has called listen(2) for it */
+	struct address *other;   /* where it listens instead, perhaps; owned */
 };
 
 struct site {

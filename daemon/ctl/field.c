@@ -117,8 +117,9 @@ const char *field_failed_step(struct arena *arena, const json_t *object)
 		why = strerror((int)number);
 	if (!why || !*why)
 		why = "for a reason that is not known";
-	/* The message may be the whole sentence. */
-	if (!step || !*step || strncmp(why, FAILED_AT_STEP, strlen(FAILED_AT_STEP)) == 0)
+	/* The message may be the whole sentence, or be of a program that runs. */
+	if (!step || !*step || str_equal(step, "handover") ||
+	    strncmp(why, FAILED_AT_STEP, strlen(FAILED_AT_STEP)) == 0)
 		return why;
 	return arena_printf(arena, FAILED_AT_STEP "%s: %s", step, why);
 }

@@ -82,10 +82,22 @@ const char *status_addresses(struct ctl *ctl, const json_t *status)
 	return text;
 }
 
+/* What its program has done with a listener, as far as that is known. */
+static const char *taken(const json_t *listener)
+{
+	const char *how = field_raw(listener, "taken");
+
+	if (!how)
+		return "";
+	return str_equal(how, "bound") ? ", bound by its program" : ", in use by its program";
+}
+
 static void print_listeners(struct ctl *ctl, const json_t *status)
 {
 	const json_t *listeners = json_object_get(status, "listeners");
 	const char *name = field_raw(status, "name");
+
+	line(ctl, "Handover", field_text(&ctl->arena, status, "handover"));
 
 	for (size_t i = 0; i < json_array_size(listeners); i++) {
 		const json_t *listener = json_array_get(listeners, i);
@@ -96,9 +108,9 @@ static void print_listeners(struct ctl *ctl, const json_t *status)
 		bool own_name = fd_name && *fd_name && !(name && str_equal(name, fd_name));
 
 		line(ctl, i == 0 ? "Listeners" : NULL,
-		     arena_printf(&ctl->arena, "%s (%s%s%s)", address ? address : "?", type ? type : "?",
+		     arena_printf(&ctl->arena, "%s (%s%s%s%s)", address ? address : "?", type ? type : "?",
 				  own_name ? ", named " : "",
-				  own_name ? field_escape(&ctl->arena, fd_name) : ""));
+				  own_name ? field_escape(&ctl->arena, fd_name) : "", taken(listener)));
 	}
 }
 

@@ -14,12 +14,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 
-#define LOOK_MAX 4096 /* descriptors of a program that are looked at */
+#define LOOK_BYTES 4096 /* of a list of a program's descriptors: some 170 */
 
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72 /* Linux 5.14 */
@@ -107,17 +108,21 @@ void carry_options(int from_fd, int listener_fd)
 		carry_option(&options[i], from_fd, fresh_fd, listener_fd);
 }
 
-static int placeholder_fd = -EBADF;
+static int placeholder_fd = -EBADF, numbers_end;
 
 int carry_reserve(void)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct rlimit limit;
 
-	for (int number = 3; fd >= 0 && number < CARRY_NUMBERS; number++)
+	if (fd < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	numbers_end = limit.rlim_cur / 2 < CARRY_NUMBERS ? (int)limit.rlim_cur / 2 : CARRY_NUMBERS;
+	for (int number = 3; number < numbers_end; number++)
 		if (number != fd && fcntl(number, F_GETFD) < 0 && dup3(fd, number, O_CLOEXEC) < 0)
 			return -errno;
 	placeholder_fd = fd;
-	return fd < 0 ? -errno : 0;
+	return 0;
 }
 
 /* Adds the listener to one epoll. The kernel knows a registration by file and number, so it has the program's
@@ -127,7 +132,7 @@ static void register_with(int pidfd, int epoll_number, int number, int listener_
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 	autoclose int epoll_fd = pidfd_getfd(pidfd, epoll_number, 0);
 
-	if (epoll_fd < 0 || number < 3 || number >= CARRY_NUMBERS || number == placeholder_fd)
+	if (epoll_fd < 0 || number < 3 || number >= numbers_end || number == placeholder_fd)
 		return;
 	pthread_mutex_lock(&mutex);
 	if (dup3(listener_fd, number, O_CLOEXEC) >= 0)
@@ -158,25 +163,27 @@ static void carry_epoll(pid_t tid, int pidfd, int epoll_number, int number, int 
 	}
 }
 
+/* Of its lowest descriptors, as many as one read tells of: a server makes its epolls early. */
 void carry_epolls(pid_t tid, int pidfd, int number, int listener_fd)
 {
-	char path[64], target[64];
-	struct dirent *entry;
-	DIR *dir;
+	char path[64], target[64], entries[LOOK_BYTES] __attribute__((aligned(8)));
+	autoclose int dir_fd = -EBADF;
+	ssize_t bytes;
 
 	snprintf(path, sizeof path, "/proc/%d/fd", tid);
-	dir = opendir(path);
-	for (unsigned i = 0; dir && i < LOOK_MAX && (entry = readdir(dir)); i++) {
-		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
+	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bytes = dir_fd < 0 ? 0 : getdents64(dir_fd, entries, sizeof entries);
+	for (ssize_t at = 0; at < bytes;) {
+		const struct dirent64 *entry = (const void *)(entries + at);
+		ssize_t n = readlinkat(dir_fd, entry->d_name, target, sizeof target - 1);
 
+		at += entry->d_reclen;
 		if (n <= 0)
 			continue;
 		target[n] = '\0';
 		if (strcmp(target, "anon_inode:[eventpoll]") == 0)
 			carry_epoll(tid, pidfd, atoi(entry->d_name), number, listener_fd);
 	}
-	if (dir)
-		closedir(dir);
 }
 
 int carry_close_on_exec(pid_t tid, int number)

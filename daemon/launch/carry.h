@@ -9,7 +9,7 @@
 #define CARRY_NUMBERS 1024 /* descriptors of programs whose registrations with an epoll can be carried over */
 
 /* Keeps the numbers below CARRY_NUMBERS of the calling thread's descriptor table free for carry_epolls(), all
- * but 0 to 2. -errno. */
+ * but 0 to 2; half of them where no more may be open. -errno. */
 int carry_reserve(void);
 
 /* Non-blocking mode, and the options that a program set: those in which its socket differs from a new one.

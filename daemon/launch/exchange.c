@@ -177,7 +177,7 @@ static bool has_path(const union any_address *address, size_t length)
 static int meant_by_bind(const struct intercepted *container, struct exchange *x)
 {
 	union any_address address = {0};
-	size_t length = x->request->data.args[2];
+	size_t length = (uint32_t)x->request->data.args[2]; /* an int for the kernel, whatever the rest says */
 	struct iovec local = {&address, length};
 	struct iovec remote = {(void *)(uintptr_t)x->request->data.args[1], length};
 
@@ -259,29 +259,69 @@ static void answer_accept(const struct intercepted *container, struct exchange *
 	close_exchange(x);
 }
 
-int exchange_run(struct intercepted *container, int daemon_fd)
+/* A listener that its program has, by its own bind(2) or otherwise. */
+static bool report_listener(struct intercepted *container, int i, bool own, struct intercept_report *report)
+{
+	uint64_t bit = UINT64_C(1) << i;
+	bool news = own ? !((container->bound | container->listened) & bit) : !(container->bound & bit);
+
+	*(own ? &container->listened : &container->bound) |= bit;
+	report->event = own ? INTERCEPT_LISTENED : INTERCEPT_BOUND;
+	report->listener = (uint32_t)i;
+	return news;
+}
+
+static bool is_unix(const struct address *address)
+{
+	return address_family(address) == AF_UNIX;
+}
+
+/* Whether a program could listen at an address in the place of a listener: many have a unix socket of their own
+ * beside the port that they serve. */
+static bool could_be(const struct address *other, const struct address *listener)
+{
+	return other->type == listener->type && (!is_unix(other) || is_unix(listener));
+}
+
+/* A socket of the program's own that it listens on, while there is a listener that it has not taken. */
+static bool report_other(struct intercepted *container, const struct exchange *x,
+			 struct intercept_report *report)
+{
+	uint64_t taken = container->bound | container->listened;
+
+	if (container->other || address_from_fd(x->socket_fd, &report->other) < 0 || !is_bound(x->socket_fd))
+		return false;
+	for (unsigned i = 0; i < container->n_listeners; i++)
+		if (!(taken & (UINT64_C(1) << i)) && could_be(&report->other, &container->binds[i]))
+			container->other = true;
+	report->event = INTERCEPT_OTHER;
+	return container->other;
+}
+
+bool exchange_run(struct intercepted *container, int daemon_fd, struct intercept_report *report)
 {
 	struct seccomp_notif request = {0};
 	struct exchange x = {.request = &request, .daemon_fd = daemon_fd, .pidfd = -EBADF, .socket_fd = -EBADF};
-	bool own = false, first;
+	bool own = false, news = false;
 	int i;
 
 	if (ioctl(container->notify_fd, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
-		return -ENOENT;
+		return false;
+	*report = (struct intercept_report){.id = container->id};
 	x.number = (int)request.data.args[0];
 	if (request.data.nr != __NR_bind && request.data.nr != __NR_listen) {
 		answer_accept(container, &x);
-		return -ENOENT;
+		return false;
 	}
 	i = request.data.nr == __NR_bind ? meant_by_bind(container, &x) : meant_by_listen(container, &x, &own);
 	if (i >= 0 && !own && hand_over(container, &x, i) < 0)
 		i = -ENOENT;
+	if (i >= 0)
+		news = report_listener(container, i, own, report);
+	else if (request.data.nr == __NR_listen)
+		news = report_other(container, &x, report);
 	close_exchange(&x);
 	/* A listener that listens already: its backlog is the unit's. */
 	answer(container, &request, i < 0 ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0, 0);
-	if (i < 0)
-		return -ENOENT;
-	first = !(container->taken & (UINT64_C(1) << i));
-	container->taken |= UINT64_C(1) << i;
-	return first ? i : -ENOENT;
+	return news;
 }

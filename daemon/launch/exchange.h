@@ -8,20 +8,20 @@
 
 /* What the interceptor knows of one container. */
 struct intercepted {
-	uint64_t id;
+	uint64_t id, site;
 	int notify_fd; /* the listener of its seccomp filter */
 	int gate;      /* in the daemon's table */
 	unsigned n_listeners;
-	unsigned credit;          /* exchanges before it has to wait */
-	uint64_t taken;           /* bit i: listener i has been handed over */
+	int64_t credit_ns;        /* what its exchanges may take before it has to wait */
+	uint64_t bound, listened; /* bit i: has been reported of listener i */
+	bool other;               /* INTERCEPT_OTHER has been reported */
 	struct intercepted *next; /* of those that wait */
 	struct intercepted *all_prev, *all_next;
 	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct address binds[]; /* [n_listeners] */
 };
 
-/* One exchange: takes a notification and answers it; daemon_fd is a pidfd of the daemon. The index of a
- * listener that has been handed over for the first time, or -ENOENT: nothing to report. That the program has
- * died meanwhile, at whatever point, is no error. What is read from its memory decides which of its own
- * listeners it gets, and nothing else. */
-int exchange_run(struct intercepted *container, int daemon_fd);
+/* One exchange: takes a notification and answers it; daemon_fd is a pidfd of the daemon. True: *report is news.
+ * That the program has died meanwhile, at whatever point, is no error. What is read from its memory decides
+ * which of its own listeners it gets, and nothing else. */
+bool exchange_run(struct intercepted *container, int daemon_fd, struct intercept_report *report);

@@ -25,13 +25,15 @@
 #include "own-descriptors.h"
 
 /* One thread would do, but an exchange may have to wait for what a container's memory is backed by (a file of a
- * dead server): there is always one more thread that waits for events, up to this many. */
+ * dead server): there is always one more thread that waits for events, up to this many. A site holds one at
+ * most, however often it is started. */
 #define THREADS_MAX 16
 
-/* A container may ask so often at once, then so often in each tick: 2,000 times a second, some 5 % of a CPU. */
-#define CREDIT      1000
-#define CREDIT_TICK 20
-#define TICK_NS     10000000
+/* What a container asks for costs the threads time: it has so much at once, then so much in each tick, which is
+ * 10 % of a CPU. */
+#define CREDIT_NS      50000000
+#define CREDIT_TICK_NS 1000000
+#define TICK_NS        10000000
 
 #define FINISH_WAIT_S 2
 
@@ -46,8 +48,9 @@ struct interceptor {
 
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
-	struct intercepted *containers; /* list of all */
-	struct intercepted *waiting;    /* without credit until the next tick */
+	struct intercepted *containers;               /* list of all */
+	struct intercepted *waiting;                  /* without credit until the next tick */
+	const struct intercepted *asked[THREADS_MAX]; /* whose question a thread has; NULL: free */
 	unsigned n_threads, n_idle;
 	bool ready;
 	int error;
@@ -97,7 +100,8 @@ static struct intercepted *read_message(const struct message *message, size_t by
 		return NULL;
 	container->id = message->hello.id;
 	container->gate = message->hello.gate;
-	container->credit = CREDIT;
+	container->site = message->hello.site;
+	container->credit_ns = CREDIT_NS;
 	container->n_listeners = (unsigned)n;
 	memcpy(container->sockets, message->rest, sockets_bytes);
 	memcpy(container->binds, message->rest + sockets_bytes, binds_bytes);
@@ -120,6 +124,8 @@ static struct intercepted *receive(int channel_fd)
 	struct intercepted *container;
 	int notify_fd;
 
+	if (n >= 0 && !cmsg)
+		log_error("out of descriptors: a container's calls to bind(2) will fail");
 	if (!cmsg)
 		return NULL;
 	memcpy(&notify_fd, CMSG_DATA(cmsg), sizeof notify_fd);
@@ -177,30 +183,78 @@ static void on_tick(struct interceptor *interceptor)
 	pthread_mutex_unlock(&interceptor->mutex);
 	for (; container; container = next) {
 		next = container->next;
-		container->credit = CREDIT_TICK;
-		(void)arm(interceptor, container, EPOLL_CTL_MOD);
+		container->credit_ns += CREDIT_TICK_NS;
+		if (container->credit_ns > 0)
+			(void)arm(interceptor, container, EPOLL_CTL_MOD);
+		else
+			put_off(interceptor, container);
 	}
+}
+
+/* A place for a container whose question this thread has; NULL where another thread has one of the same site:
+ * of an earlier container, whose memory it waits for. */
+static const struct intercepted **take_on(struct interceptor *interceptor, const struct intercepted *container)
+{
+	const struct intercepted **place = NULL;
+
+	pthread_mutex_lock(&interceptor->mutex);
+	for (unsigned i = 0; i < THREADS_MAX; i++) {
+		const struct intercepted **asked = &interceptor->asked[i];
+
+		if (!*asked) {
+			place = asked;
+		} else if ((*asked)->site == container->site) {
+			place = NULL;
+			break;
+		}
+	}
+	if (place)
+		*place = container;
+	pthread_mutex_unlock(&interceptor->mutex);
+	return place;
+}
+
+static void be_done(struct interceptor *interceptor, const struct intercepted **place)
+{
+	pthread_mutex_lock(&interceptor->mutex);
+	*place = NULL;
+	pthread_mutex_unlock(&interceptor->mutex);
+}
+
+/* CPU time of the calling thread. */
+static int64_t used_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
 }
 
 static void on_question(struct interceptor *interceptor, struct intercepted *container, uint32_t events)
 {
-	struct intercept_report report = {.id = container->id};
-	int i;
+	const struct intercepted **place;
+	struct intercept_report report;
+	int64_t start_ns;
 
 	if (!(events & EPOLLIN)) { /* the last task with the filter has gone */
 		forget(interceptor, container);
 		return;
 	}
-	i = exchange_run(container, interceptor->daemon_fd);
-	if (i >= 0) {
-		report.listener = (uint32_t)i;
-		if (write(interceptor->own_report_fd, &report, sizeof report) < 0)
-			log_error("a listener that was taken cannot be reported: %s", strerror(errno));
-	}
-	if (--container->credit == 0)
+	place = take_on(interceptor, container);
+	if (!place) {
 		put_off(interceptor, container);
-	else
+		return;
+	}
+	start_ns = used_ns();
+	if (exchange_run(container, interceptor->daemon_fd, &report) &&
+	    write(interceptor->own_report_fd, &report, sizeof report) < 0)
+		log_error("what a program did with a listener cannot be reported: %s", strerror(errno));
+	container->credit_ns -= used_ns() - start_ns;
+	be_done(interceptor, place);
+	if (container->credit_ns > 0)
 		(void)arm(interceptor, container, EPOLL_CTL_MOD);
+	else
+		put_off(interceptor, container);
 }
 
 static void *thread_main(void *argument);
@@ -243,14 +297,14 @@ static bool serve_one(struct interceptor *interceptor)
 	return true;
 }
 
-/* By the first thread: the others share its table. It leaves the host's network: a socket that it makes has the
- * options of a new one in a container. */
+/* By the first thread: the others, which it makes, share its table and its network. That is not the host's: a
+ * socket made here has the options of a new one in a container. */
 static int open_own(struct interceptor *interceptor)
 {
 	struct epoll_event stop = {.events = EPOLLIN, .data.ptr = &interceptor->stop_fd}; /* all get it */
 	int self_fd;
 
-	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0 || unshare(CLONE_NEWNET) < 0)
 		return -errno;
 	interceptor->daemon_fd = self_fd = pidfd_open(getpid(), 0);
 	if (self_fd < 0)
@@ -279,12 +333,12 @@ static void *thread_main(void *argument)
 	BEGIN_OWN_DESCRIPTORS();
 	if (!interceptor->ready)
 		r = open_own(interceptor);
-	if (r == 0 && unshare(CLONE_NEWNET) < 0)
-		r = -errno;
 	pthread_mutex_lock(&interceptor->mutex);
-	interceptor->ready = true;
-	interceptor->error = r;
-	pthread_cond_broadcast(&interceptor->changed);
+	if (!interceptor->ready) {
+		interceptor->ready = true;
+		interceptor->error = r;
+		pthread_cond_broadcast(&interceptor->changed);
+	}
 	pthread_mutex_unlock(&interceptor->mutex);
 	while (r == 0 && serve_one(interceptor))
 		;

@@ -23,16 +23,24 @@ struct intercept_socket {
 /* The first part of a child's message. Then follow n_listeners struct intercept_socket, and as many struct
  * address: what is to be bound for each (listener_bind()). With it comes the listener of its seccomp filter. */
 struct intercept_hello {
-	uint64_t id; /* the job's */
+	uint64_t id;   /* the job's */
+	uint64_t site; /* the job's site's */
 	uint32_t n_listeners;
 	int32_t gate; /* in the daemon's table: an eventfd that is readable while it is open; negative: none */
 };
 
-/* A listener has been taken by its program, for the first time in this run. */
+/* What a program does for the first time in a run. */
+enum intercept_event {
+	INTERCEPT_BOUND,    /* it has bound a listener */
+	INTERCEPT_LISTENED, /* it has called listen(2) for one that it had otherwise */
+	INTERCEPT_OTHER,    /* it listens at another address, while there is a listener that it has not taken */
+};
+
 struct intercept_report {
 	uint64_t id;
-	uint32_t listener;
-	uint32_t reserved;
+	enum intercept_event event;
+	uint32_t listener;    /* which; not for INTERCEPT_OTHER */
+	struct address other; /* INTERCEPT_OTHER: where */
 };
 
 struct interceptor;

@@ -357,17 +357,19 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 	int listener_fds[SPEC_LISTENERS_MAX];
 	autoclose int cgroup_fd = -EBADF;
 	autofree char **envp = NULL;
-	struct child_context context = {
-		.plan = job->plan,
-		.envp = (char *const *)job->plan->envp,
-		.listener_fds = listener_fds,
-		.hello = {.id = job->id, .n_listeners = job->plan->spec->n_listeners, .gate = job->gate_fd},
-		.channel_fd = thread->shared->channel_fd,
-		.table_end = thread->shared->pool.host.first_high,
-		.stdin_fd = -EBADF,
-		.stdout_fd = -EBADF,
-		.stderr_fd = -EBADF,
-		.root_fd = -EBADF};
+	struct child_context context = {.plan = job->plan,
+					.envp = (char *const *)job->plan->envp,
+					.listener_fds = listener_fds,
+					.hello = {.id = job->id,
+						  .site = job->site,
+						  .n_listeners = job->plan->spec->n_listeners,
+						  .gate = job->gate_fd},
+					.channel_fd = thread->shared->channel_fd,
+					.table_end = thread->shared->pool.host.first_high,
+					.stdin_fd = -EBADF,
+					.stdout_fd = -EBADF,
+					.stderr_fd = -EBADF,
+					.root_fd = -EBADF};
 	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct sandbox sandbox = SANDBOX_NONE;
 	struct root root = ROOT_NONE;

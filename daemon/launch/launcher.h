@@ -19,7 +19,7 @@
 struct launch_job {
 	struct launch_job *next; /* the launcher's */
 
-	uint64_t id;              /* of the run, for the interceptor */
+	uint64_t id, site;        /* of the run and its site, for the interceptor */
 	struct launch_plan *plan; /* one reference is the job's: the submitter gives it up afterwards */
 	const int *listener_fds;  /* [plan->spec->n_listeners], of the process */
 	int gate_fd;              /* of the process, for the interceptor; negative: none */

@@ -113,12 +113,6 @@ static void dump_resources(const struct resource_list *list, FILE *out)
 /* The descriptors that the program starts with, and the binds that get it a listener. */
 static void dump_handover(const struct site_spec *spec, FILE *out)
 {
-	static const char *const names[] = {
-		[HANDOVER_AUTO] = "auto",
-		[HANDOVER_LISTEN_FDS] = "listen-fds",
-		[HANDOVER_BIND] = "bind",
-		[HANDOVER_STDIN] = "stdin",
-	};
 	static const char *const types[] = {
 		[SOCK_STREAM] = "stream",
 		[SOCK_DGRAM] = "datagram",
@@ -126,7 +120,7 @@ static void dump_handover(const struct site_spec *spec, FILE *out)
 	};
 	char bind[ADDRESS_TEXT_BYTES], address[ADDRESS_TEXT_BYTES];
 
-	fprintf(out, "handover: %s\n", names[spec->handover]);
+	fprintf(out, "handover: %s\n", handover_name(spec->handover));
 	for (unsigned i = 0; spec->handover != HANDOVER_BIND && i < spec->n_listeners; i++)
 		fprintf(out, "descriptor: %u <- %s\n", spec->handover == HANDOVER_STDIN ? i : i + 3,
 			address_format(&spec->listeners[i].address, address));

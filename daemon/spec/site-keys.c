@@ -30,6 +30,15 @@ static const struct choice handover_choices[] = {
 	{"stdin", HANDOVER_STDIN},
 	{0},
 };
+const char *handover_name(enum handover handover)
+{
+	const struct choice *choice = handover_choices;
+
+	while (choice->value != (int)handover)
+		choice++;
+	return choice->name;
+}
+
 static const struct choice notify_choices[] = {
 	{"none", NOTIFY_NONE},
 	{"main", NOTIFY_MAIN},

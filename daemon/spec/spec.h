@@ -126,6 +126,9 @@ enum families_mode { FAMILIES_DEFAULT, FAMILIES_ALLOW, FAMILIES_REFUSE };
 
 enum handover { HANDOVER_AUTO, HANDOVER_LISTEN_FDS, HANDOVER_BIND, HANDOVER_STDIN };
 
+/* As Handover= has it. */
+const char *handover_name(enum handover handover);
+
 /* Whether the program has its listeners from descriptor 3 on, with LISTEN_FDS= and its kin. */
 static inline bool handover_offers(enum handover handover)
 {

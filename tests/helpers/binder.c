@@ -6,11 +6,13 @@
  *                                   cloexec. What follows is about this one.
  *     set=OPTION,NUMBER             setsockopt(2), of the table below
  *     flags=[FLAG][,FLAG]           nonblock, cloexec; none of them: neither
+ *     inherit                       descriptor 3 instead of a new one
  *     epoll                         puts it into an epoll set
  *     bind=ADDRESS  listen=BACKLOG  connect=ADDRESS  close
  *     look                          what the socket is now: its name, flags, options
  *     loop=NUMBER,ADDRESS           so many sockets, bound to the address and closed, one after the other
  *     unlink=PATH  chmod=PATH,MODE  stat=PATH
+ *     await=PATH                    until it is there
  *     i386=bind  i386=socketcall  x32=bind    by another entry of the kernel, in a child; one may be none
  *     fork=NUMBER                   so many workers; each does the rest, and this process waits for them
  *     child                         the same with one
@@ -212,6 +214,13 @@ static int do_socket(const char *argument)
 	return 0;
 }
 
+static int do_inherit(const char *argument)
+{
+	(void)argument;
+	current = sockets[n_sockets++] = 3;
+	return number_of(current, SO_ACCEPTCONN) ? 0 : ENOTSOCK;
+}
+
 static int do_set(const char *argument)
 {
 	size_t length = strcspn(argument, ",");
@@ -320,6 +329,13 @@ static int do_loop(const char *argument)
 	print(&steps, ",\"ms\":%.3f",
 	      (double)(end.tv_sec - start.tv_sec) * 1e3 + (double)(end.tv_nsec - start.tv_nsec) / 1e6);
 	return error;
+}
+
+static int do_await(const char *argument)
+{
+	while (access(argument, F_OK) < 0)
+		usleep(1000);
+	return 0;
 }
 
 static int do_unlink(const char *argument)
@@ -554,25 +570,13 @@ static const struct {
 	const char *name;
 	int (*run)(const char *argument);
 } kinds[] = {
-	{"socket", do_socket},
-	{"set", do_set},
-	{"flags", do_flags},
-	{"epoll", do_epoll},
-	{"bind", do_bind},
-	{"listen", do_listen},
-	{"close", do_close},
-	{"connect", do_connect},
-	{"look", do_look},
-	{"loop", do_loop},
-	{"unlink", do_unlink},
-	{"chmod", do_chmod},
-	{"stat", do_stat},
-	{"i386", do_i386},
-	{"x32", do_x32},
-	{"fork", do_fork},
-	{"child", do_fork},
-	{"serve", do_serve},
-	{"serve-epoll", do_serve_epoll},
+	{"socket", do_socket}, {"inherit", do_inherit}, {"set", do_set},
+	{"flags", do_flags},   {"epoll", do_epoll},     {"bind", do_bind},
+	{"listen", do_listen}, {"close", do_close},     {"connect", do_connect},
+	{"look", do_look},     {"loop", do_loop},       {"await", do_await},
+	{"unlink", do_unlink}, {"chmod", do_chmod},     {"stat", do_stat},
+	{"i386", do_i386},     {"x32", do_x32},         {"fork", do_fork},
+	{"child", do_fork},    {"serve", do_serve},     {"serve-epoll", do_serve_epoll},
 };
 
 static int run_step(const char *step)

@@ -24,7 +24,7 @@ def status(name, state="awake", **fields):
     """A Status with every field that is not optional."""
     return {
         "name": name, "description": name, "state": state, "since_us": now_us() - 200_500_000, "enabled": True,
-        "keep": "no", "file": f"/etc/torpor/sites/{name}.site", "templates": [],
+        "keep": "no", "file": f"/etc/torpor/sites/{name}.site", "templates": [], "handover": "auto",
         "listeners": [{"address": "0.0.0.0:8080", "type": "stream", "fd_name": name}], "limits": {},
         "limits_not_in_force": [], "wakes": 0, "thaws": 0, "restart_needed": False, "file_errors": [], **fields}
 

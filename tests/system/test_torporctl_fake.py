@@ -210,8 +210,10 @@ def test_status_of_a_site(box):
     box.statuses["b.example"] = status(
         "b.example", description="The shop", templates=["php", "base"], pid=4711, cgroup="/torpor/b.example",
         listeners=[{"address": "0.0.0.0:8080", "type": "stream", "fd_name": "http"},
-                   {"address": "/run/b.sock", "type": "stream", "fd_name": "b.example"}],
-        limits={"MemoryMax": "256M"}, limits_not_in_force=["MemoryMax"], slice="shop-b",
+                   {"address": "/run/b.sock", "type": "stream", "fd_name": "b.example"},
+                   {"address": "[::]:81", "type": "stream", "fd_name": "b.example", "taken": "bound"},
+                   {"address": "[::]:82", "type": "stream", "fd_name": "b.example", "taken": "listened"}],
+        handover="bind", limits={"MemoryMax": "256M"}, limits_not_in_force=["MemoryMax"], slice="shop-b",
         slices=[{"name": "shop-b", "description": "shop-b", "limits": {}, "limits_not_in_force": [], "file_errors": []},
                 {"name": "shop", "description": "Shops", "limits": {"memory.max": "1073741824", "cpu.weight": "80"},
                  "limits_not_in_force": ["IOWeight= (no io)"],
@@ -223,8 +225,9 @@ def test_status_of_a_site(box):
     result = run(box, "status", "b.example")
     assert result.code == OK
     for text in ("● b.example - The shop\n", "File: /etc/torpor/sites/b.example.site (templates: php, base)\n",
-                 "State: awake since ", "; 3min 2", 'Status: "idle: 2"\n', "Listeners: 0.0.0.0:8080 (stream, named http)\n",
-                 " /run/b.sock (stream)\n", "Main PID: 4711\n", "CGroup: /torpor/b.example\n", "Memory: 66.0M\n",
+                 "State: awake since ", "; 3min 2", 'Status: "idle: 2"\n', "Handover: bind\n",
+                 "Listeners: 0.0.0.0:8080 (stream, named http)\n", " /run/b.sock (stream)\n",
+                 " [::]:81 (stream, bound by its program)\n", " [::]:82 (stream, in use by its program)\n", "Main PID: 4711\n", "CGroup: /torpor/b.example\n", "Memory: 66.0M\n",
                  "CPU: 1.2s, 3.4% now\n", "Connections: 4, 1 waiting to be accepted\n", "Wakes: 12, thaws: 30\n",
                  "1min 1s ago, took 12.3ms, by a connection to 0.0.0.0:8080\n", "Idle: for 12.0s\n",
                  "Hibernates: frozen in 18.0s, stopped in 9min 48s\n", "Limits: MemoryMax=256M\n",
@@ -245,6 +248,21 @@ def test_status_of_a_failed_site(box):
     assert re.search(r"Failure: failed at step exec: No such file or directory; 10\.\ds ago; 3 restarts; retry in 4.0s",
                      result.out)
     assert run(box, "status", "a.example", "d.example").code == SITE_FAILED
+
+
+NEGLECTED = {
+    "step": "handover", "errno": 0, "restarts": 0,
+    "message": "its program never took its listener 0.0.0.0:8080: nobody was let in for 1min 30s (TimeoutStartSec=), "
+               "3 waiting; the program listens on 0.0.0.0:9000 instead: say BindPort=9000"}
+
+
+def test_status_of_a_site_that_lets_nobody_in(box):
+    """It is no step of a start, and nothing was started again."""
+    box.statuses["b.example"]["failure"] = {**NEGLECTED, "time_us": now_us() - 10_000_000}
+    result = run(box, "status", "b.example")
+    assert result.code == OK
+    assert re.search(r"^ +Failure: its program never took its .* say BindPort=9000; 10\.\ds ago$", result.out, re.MULTILINE)
+    assert "\nLast failure: its program never took its listener" in run(box, "why", "b.example").out
 
 
 def test_status_of_several(box):
@@ -813,6 +831,18 @@ def test_list_fits_the_terminal(fake, columns):
     lines = [line.rstrip("\r") for line in text.split("\n")]
     assert max(map(len, lines)) <= columns and printable(text.replace("\r\n", "\n"))
     assert lines[1].split()[0].startswith("shop-") and ("…" in lines[1]) == (columns < 200)
+
+
+def test_failure_fits_the_terminal(box):
+    box.statuses["b.example"]["failure"] = {**NEGLECTED, "time_us": now_us() - 600_000_000}
+    terminal = Terminal(box, "status", "b.example", columns=80, NO_COLOR="1")
+    text = terminal.read_until(r"(?s)Failure: .*?ago\r\n") + terminal.text
+    assert terminal.wait() == OK
+    assert text.replace("\r\n", "\n").endswith("""\
+     Failure: its program never took its listener 0.0.0.0:8080: nobody was let
+              in for 1min 30s (TimeoutStartSec=), 3 waiting; the program listens
+              on 0.0.0.0:9000 instead: say BindPort=9000; 10min 0s ago
+"""), text
 
 
 def test_colours_of_a_terminal(box):
