@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import HttpConnection, VarlinkError, connect, http_get, site_text, wait_until
+from harness import HELPERS, SANITIZED, HttpConnection, VarlinkError, connect, http_get, site_text, wait_until
 
 
 def send_request(address, path="/"):
@@ -475,27 +475,41 @@ def test_keep_alive_visitor_of_a_program_that_dies(torpor):
     assert http_get(address).status == 200
 
 
+class SilentJournal:
+    """A journal that accepts nothing holds whoever connects to it, for ever."""
+
+    def __init__(self, torpor):
+        self.folder = torpor.directory / "journal"
+        self.folder.mkdir()
+        self.sockets = [socket.socket(socket.AF_UNIX)]
+        self.sockets[0].bind(str(self.folder / "stdout"))
+        self.sockets[0].listen(0)
+        with pytest.raises(BlockingIOError):
+            while True:
+                self.sockets.append(socket.socket(socket.AF_UNIX))
+                self.sockets[-1].setblocking(False)
+                self.sockets[-1].connect(str(self.folder / "stdout"))
+        torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nMaxStarting=2\n")
+
+    def start(self, torpor, **options):
+        torpor.start(wrapper=["unshare", "--mount", "sh", "-ec",
+                              "mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/journal; "
+                              f"mount --bind {self.folder} /run/systemd/journal; exec \"$@\"", "sh"], **options)
+
+    def answer(self):
+        """It ends, and with it everybody's wait."""
+        for sock in self.sockets:
+            sock.close()
+
+
 def test_starts_that_are_held_hold_nobody_else(torpor):
-    """A journal that accepts nothing holds whoever connects to it, for ever: more such starts than there are threads."""
-    folder = torpor.directory / "journal"
-    folder.mkdir()
-    silent = socket.socket(socket.AF_UNIX)
-    silent.bind(str(folder / "stdout"))
-    silent.listen(0)
-    fillers = []
-    with pytest.raises(BlockingIOError):
-        while True:
-            fillers.append(socket.socket(socket.AF_UNIX))
-            fillers[-1].setblocking(False)
-            fillers[-1].connect(str(folder / "stdout"))
-    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nMaxStarting=2\n")
+    """More of them than there are threads."""
+    journal = SilentJournal(torpor)
     held = [f"held{number}" for number in range(6)]
     for name in held:
         torpor.add_site(name, container={"StandardOutput": "journal", "TimeoutStartSec": "300ms"})
     address = torpor.add_site("other", container={"StandardOutput": "null"})
-    torpor.start(wrapper=["unshare", "--mount", "sh", "-ec",
-                          "mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/journal; "
-                          f"mount --bind {folder} /run/systemd/journal; exec \"$@\"", "sh"])
+    journal.start(torpor)
     with contextlib.ExitStack() as stack:
         for name in held:
             connection = stack.enter_context(torpor.connection())
@@ -504,8 +518,23 @@ def test_starts_that_are_held_hold_nobody_else(torpor):
             wait_until(lambda name=name: (torpor.status(name).get("failure") or {}).get("step") == "start", name)
         assert http_get(address, "/pid").text == "1\n"
         # It answers again: they are let go, and end as what they are, starts that took too long.
-        silent.close()
-        for filler in fillers:
-            filler.close()
+        journal.answer()
         for name in held:
             wait_until(lambda name=name: torpor.status(name)["state"] in ("failed", "cold"), name)
+
+
+def test_start_while_a_launcher_thread_is_made(torpor):
+    """One that is to replace a thread which is held, and takes its time: who made it starts a site meanwhile."""
+    journal = SilentJournal(torpor)
+    torpor.add_site("held", container={"StandardOutput": "journal"})
+    address = torpor.add_site("other", container={"StandardOutput": "null"})
+    # Its library cannot come before a sanitizer's.
+    journal.start(torpor, environment={} if SANITIZED else {"LD_PRELOAD": str(HELPERS / "slow-unshare.so")})
+    torpor.visit("other", address)  # the first start of all makes what the others share
+    torpor.call("Stop", site="other")
+    with torpor.connection() as connection:
+        connection.send("Wake", {"site": "held"})
+        torpor.wait_state("held", "starting")
+        assert http_get(address, "/pid").text == "1\n"
+        assert "failed at step" not in torpor.log() and "cannot be entered" not in torpor.log()
+        journal.answer()
