@@ -33,6 +33,12 @@ def children(path):
     return sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
 
 
+def enable_controllers(path):
+    """Hands on to the cgroups below what there is: nothing where the controllers are mounted in version 1."""
+    for name in pathlib.Path(path, "cgroup.controllers").read_text().split():
+        pathlib.Path(path, "cgroup.subtree_control").write_text(f"+{name}")
+
+
 def is_frozen(path):
     return "frozen 1" in pathlib.Path(path, "cgroup.events").read_text()
 

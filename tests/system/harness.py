@@ -75,6 +75,7 @@ class Instance(Daemon):
         self.daemon_cgroup = self.cgroup / "daemon"
         for path in (self.cgroup, self.sites_cgroup, self.daemon_cgroup):
             path.mkdir()
+        cgroups.enable_controllers(self.cgroup)
         pid = os.getpid()
         self.ip = f"127.{64 + (pid >> 16) % 64}.{pid >> 8 & 255}.{pid & 255}"
 

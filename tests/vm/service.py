@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The torpor.service of the machine: installed by meson, enabled, started by systemd at boot."""
 import pathlib
+import shutil
 import subprocess
 
 import cgroups
@@ -9,6 +10,7 @@ from harness import TEMPLATES
 from varlink import TIMEOUT
 
 UNIT = "torpor.service"
+FOLDERS = ("sites", "slices", "templates")
 
 
 def systemctl(*arguments, check=True):
@@ -38,7 +40,7 @@ class Service(Daemon):
         self.cgroup = cgroups.root() / "system.slice" / UNIT
         self.sites_cgroup = self.cgroup
         self.ip = "127.64.0.1"
-        for folder in ("sites", "templates"):
+        for folder in FOLDERS:
             (self.etc / folder).mkdir(exist_ok=True)
         for name, text in TEMPLATES.items():
             self.write_template(name, text)
@@ -46,9 +48,11 @@ class Service(Daemon):
     def folders(self):
         return []  # torporctl finds the service by itself
 
-    def show(self, name):
-        """A property of the unit."""
-        return systemctl("show", "--value", "--property", name, UNIT)
+    def show(self, *names):
+        """A property of the unit; several as a list."""
+        lines = systemctl("show", f"--property={','.join(names)}", UNIT).splitlines()
+        found = dict(line.split("=", 1) for line in lines)
+        return [found[name] for name in names] if len(names) > 1 else found[names[0]]
 
     @property
     def pid(self):
@@ -66,6 +70,7 @@ class Service(Daemon):
         return self
 
     def restart(self):
+        """By hand: systemd counts its own restarts anew."""
         systemctl("restart", UNIT)
 
     def stop(self):
@@ -89,9 +94,14 @@ class Service(Daemon):
         """The same as a dict, of a file with lines "KEY NUMBER"."""
         return {key: int(value) for key, value in (line.split() for line in self.file(site, name).splitlines())}
 
+    def remove_files(self):
+        """All units that tests have written."""
+        for folder in (top / name for top in (self.etc, self.run) for name in FOLDERS):
+            for path in folder.iterdir() if folder.exists() else []:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def remove_sites(self):
         """Takes all sites away, and waits until nothing is left of them."""
-        for path in [*(self.etc / "sites").glob("*.site"), *(self.run / "sites").glob("*.site")]:
-            path.unlink()
+        self.remove_files()
         self.call("Reload")
         wait_until(lambda: not self.sites() and not self.site_cgroups(), "no site left")

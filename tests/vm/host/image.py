@@ -60,7 +60,7 @@ LimitNOFILE=1048576
 """
 PROFILE = f"""\
 export PS1='torpor-vm# '
-test-vm() {{ TORPOR_BUILD=/{TESTS}/build python3 -m pytest -p no:cacheprovider /{TESTS}/tests/vm "$@"; }}
+test-vm() {{ python3 /{TESTS}/tests/vm/guest.py -v "$@"; }}
 echo 'test-vm [PYTEST-OPTION...] runs the tests. End with poweroff, or Ctrl-A X.'
 """
 
