@@ -118,10 +118,12 @@ int carry_reserve(void)
 	if (fd < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -errno;
 	numbers_end = limit.rlim_cur / 2 < CARRY_NUMBERS ? (int)limit.rlim_cur / 2 : CARRY_NUMBERS;
+	placeholder_fd = fcntl(fd, F_DUPFD_CLOEXEC, numbers_end);
+	if (placeholder_fd < 0)
+		return -errno;
 	for (int number = 3; number < numbers_end; number++)
-		if (number != fd && fcntl(number, F_GETFD) < 0 && dup3(fd, number, O_CLOEXEC) < 0)
+		if (number != fd && dup3(fd, number, O_CLOEXEC) < 0)
 			return -errno;
-	placeholder_fd = fd;
 	return 0;
 }
 
@@ -132,7 +134,7 @@ static void register_with(int pidfd, int epoll_number, int number, int listener_
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 	autoclose int epoll_fd = pidfd_getfd(pidfd, epoll_number, 0);
 
-	if (epoll_fd < 0 || number < 3 || number >= numbers_end || number == placeholder_fd)
+	if (epoll_fd < 0 || number < 3 || number >= numbers_end)
 		return;
 	pthread_mutex_lock(&mutex);
 	if (dup3(listener_fd, number, O_CLOEXEC) >= 0)

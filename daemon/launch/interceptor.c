@@ -302,10 +302,14 @@ static bool serve_one(struct interceptor *interceptor)
 static int open_own(struct interceptor *interceptor)
 {
 	struct epoll_event stop = {.events = EPOLLIN, .data.ptr = &interceptor->stop_fd}; /* all get it */
-	int self_fd;
+	int self_fd, r;
 
 	if (close_range(3, ~0U, CLOSE_RANGE_UNSHARE) < 0 || unshare(CLONE_NEWNET) < 0)
 		return -errno;
+	/* First: what is opened from here on lies above the numbers of programs. */
+	r = carry_reserve();
+	if (r < 0)
+		return r;
 	interceptor->daemon_fd = self_fd = pidfd_open(getpid(), 0);
 	if (self_fd < 0)
 		return -errno;
@@ -321,7 +325,7 @@ static int open_own(struct interceptor *interceptor)
 	    watch(interceptor, EPOLL_CTL_ADD, interceptor->tick_fd, &interceptor->tick_fd) < 0 ||
 	    epoll_ctl(interceptor->epoll_fd, EPOLL_CTL_ADD, interceptor->own_stop_fd, &stop) < 0)
 		return -errno;
-	return carry_reserve();
+	return 0;
 }
 
 static void *thread_main(void *argument)

@@ -272,6 +272,19 @@ def test_epoll_before_bind(torpor, bind):
     answer.assert_all_ok()
 
 
+def test_epoll_before_bind_of_one_site_and_another(torpor, bind):
+    """What is done to a descriptor of the one is done to none of torpord's, whatever its number."""
+    for number in range(12):
+        address, own = torpor.address(), torpor.address()
+        site = bind(["socket=inet,dgram"] * number +
+                    ["socket=inet,stream", "epoll", f"bind={address}", "listen=5", "serve-epoll"], address,
+                    name=f"epoll{number}")
+        site.get().assert_all_ok()
+        answer = bind(plain(own), own, name=f"plain{number}").get()
+        answer.assert_all_ok()
+        assert torpor.status(f"plain{number}")["listeners"][0]["taken"] == "bound"
+
+
 def test_bind_again_after_close(torpor, bind):
     """A reload: the old socket is closed and a new one made."""
     address = torpor.address()
