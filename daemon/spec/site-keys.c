@@ -328,7 +328,8 @@ static const struct key keys[] = {
 		 "with "
 		 "yes, accept(2) tells the program that there are none until it is ready (see Type=) and as "
 		 "soon as it is to be stopped; they wait for it, or for the next start. Each connection costs "
-		 "some 20 microseconds then, and there can be 2000 a second. The program must not wait in "
+		 "some 20 microseconds then, and there can be some 10,000 a second. The program must not wait "
+		 "in "
 		 "accept(2) but in poll(2) or its like."},
 	{CONTAINER("KillSignal", type_signal, kill_signal), .argument = "SIGNAL", .fallback = "SIGTERM",
 	 .help = "The signal that asks the program to end: SIGTERM, INT, 15, RTMIN+3."},
