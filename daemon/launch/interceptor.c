@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -36,6 +38,11 @@
 #define TICK_NS        10000000
 
 #define FINISH_WAIT_S 2
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* Linux 6.6 */
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS      SECCOMP_IOW(4, __u64)
+#endif
 
 struct interceptor {
 	int channel[2]; /* children write to 1; the threads read a copy of 0 */
@@ -130,10 +137,13 @@ static struct intercepted *receive(int channel_fd)
 		return NULL;
 	memcpy(&notify_fd, CMSG_DATA(cmsg), sizeof notify_fd);
 	container = read_message(&message, (size_t)n);
-	if (container)
-		container->notify_fd = notify_fd;
-	else
+	if (!container) {
 		fd_close(notify_fd);
+		return NULL;
+	}
+	container->notify_fd = notify_fd;
+	/* Who asks waits for the answer: it is given on the same processor. Older kernels refuse. */
+	(void)ioctl(notify_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	return container;
 }
 
