@@ -429,5 +429,5 @@ int daemon_run(const struct options *options)
 		(void)uv_run(&daemon.loop, UV_RUN_DEFAULT);
 	}
 	tear_down(&daemon);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r < 0 || daemon.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

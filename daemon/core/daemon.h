@@ -62,6 +62,7 @@ struct daemon {
 	uint64_t started_us; /* CLOCK_REALTIME */
 	uint64_t wakes;
 	bool stopping;
+	bool failed; /* it stops because it cannot go on */
 };
 
 /* Sets everything up, loads all sites, says READY=1, runs until SIGTERM, stops all. Returns an exit code. */

@@ -42,6 +42,7 @@ static void on_taken(struct run *run, unsigned listener, uint64_t *taken)
 	const struct failure *complaint = find_complaint(run->site);
 
 	*taken |= UINT64_C(1) << listener;
+	run->taken_ns = clock_now_ns();
 	log_debug("site %s: its program has taken listener %u", run->site->name, listener);
 	if (complaint && complaint->listener == listener)
 		withdraw(run->site);
@@ -51,10 +52,11 @@ static void on_report(uv_poll_t *poll, int status, int events)
 {
 	struct daemon *daemon = poll->data;
 	struct intercept_report report;
+	int r;
 
 	(void)status;
 	(void)events;
-	while (interceptor_next_report(daemon->interceptor, &report)) {
+	while ((r = interceptor_next_report(daemon->interceptor, &report)) > 0) {
 		struct run *run = run_of(daemon, report.id);
 
 		if (!run)
@@ -65,6 +67,13 @@ static void on_report(uv_poll_t *poll, int status, int events)
 			on_taken(run, report.listener, &run->listened);
 		else if (!run->other && (run->other = malloc(sizeof *run->other)))
 			*run->other = report.other;
+	}
+	if (r < 0) {
+		log_error("the process that answers bind(2) has died: torpord stops, as its sites cannot do "
+			  "without");
+		uv_poll_stop(poll);
+		daemon->failed = true;
+		daemon_stop(daemon);
 	}
 }
 
@@ -182,9 +191,13 @@ static bool is_over(const struct site *site, const struct reaper_activity *activ
 	       !listener_pending(site->listeners[listener]);
 }
 
-static uint64_t neglected_us(const struct reaper_activity *activity)
+/* For how long, as far as it is the program's fault: who has just taken a listener has time to let people in.
+ */
+static uint64_t neglected_us(const struct run *run, const struct reaper_activity *activity)
 {
-	return activity->neglected ? (clock_now_ns() - activity->neglected_ns) / 1000 : 0;
+	uint64_t from_ns = run->taken_ns > activity->neglected_ns ? run->taken_ns : activity->neglected_ns;
+
+	return activity->neglected ? (clock_now_ns() - from_ns) / 1000 : 0;
 }
 
 void handover_look(struct site *site)
@@ -197,7 +210,7 @@ void handover_look(struct site *site)
 	if (find_complaint(site)) {
 		if (is_over(site, &activity))
 			withdraw(site);
-	} else if (activity.neglected && neglected_us(&activity) >= timeout_us) {
+	} else if (activity.neglected && neglected_us(site->run, &activity) >= timeout_us) {
 		complain(site, &activity);
 	}
 }
@@ -210,6 +223,6 @@ uint64_t handover_look_us(const struct site *site)
 	if (find_complaint(site))
 		return site->daemon->config.scan_interval_us;
 	if (timeout_us != SPEC_INFINITY && reaper_get_activity(site->daemon->reaper, site->id, &activity))
-		neglected = neglected_us(&activity);
+		neglected = neglected_us(site->run, &activity);
 	return neglected < timeout_us ? timeout_us - neglected : timeout_us;
 }

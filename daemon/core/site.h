@@ -51,6 +51,7 @@ struct run {
 	char *status_text;       /* STATUS= of sd_notify; owned */
 	uint64_t bound;          /* bit i: the program has bound listener i itself */
 	uint64_t listened;       /* bit i: it has called listen(2) for it */
+	uint64_t taken_ns;       /* CLOCK_MONOTONIC when it took one last, either way; 0: not yet */
 	struct address *other;   /* where it listens instead, perhaps; owned */
 };
 

@@ -108,23 +108,28 @@ void carry_options(int from_fd, int listener_fd)
 		carry_option(&options[i], from_fd, fresh_fd, listener_fd);
 }
 
-static int placeholder_fd = -EBADF, numbers_end;
+static int placeholder_fd = -EBADF;
+
+int carry_end(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 > CARRY_NUMBERS)
+		return CARRY_NUMBERS;
+	return (int)limit.rlim_cur / 2;
+}
 
 int carry_reserve(void)
 {
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct rlimit limit;
+	autoclose int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int end = carry_end();
 
-	if (fd < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return -errno;
-	numbers_end = limit.rlim_cur / 2 < CARRY_NUMBERS ? (int)limit.rlim_cur / 2 : CARRY_NUMBERS;
-	placeholder_fd = fcntl(fd, F_DUPFD_CLOEXEC, numbers_end);
-	if (placeholder_fd < 0)
-		return -errno;
-	for (int number = 3; number < numbers_end; number++)
-		if (number != fd && dup3(fd, number, O_CLOEXEC) < 0)
+	placeholder_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, end);
+	for (int number = 3; number < end && placeholder_fd >= 0; number++)
+		if (dup3(placeholder_fd, number, O_CLOEXEC) < 0)
 			return -errno;
-	return 0;
+	(void)steal_fd(&fd); /* one of them */
+	return placeholder_fd < 0 ? -errno : 0;
 }
 
 /* Adds the listener to one epoll. The kernel knows a registration by file and number, so it has the program's
@@ -134,7 +139,7 @@ static void register_with(int pidfd, int epoll_number, int number, int listener_
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 	autoclose int epoll_fd = pidfd_getfd(pidfd, epoll_number, 0);
 
-	if (epoll_fd < 0 || number < 3 || number >= numbers_end)
+	if (epoll_fd < 0 || number < 3 || number >= carry_end())
 		return;
 	pthread_mutex_lock(&mutex);
 	if (dup3(listener_fd, number, O_CLOEXEC) >= 0)

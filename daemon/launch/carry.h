@@ -8,8 +8,11 @@
 
 #define CARRY_NUMBERS 1024 /* descriptors of programs whose registrations with an epoll can be carried over */
 
-/* Keeps the numbers below CARRY_NUMBERS of the calling thread's descriptor table free for carry_epolls(), all
- * but 0 to 2; half of them where no more may be open. -errno. */
+/* Where the numbers end that carry_epolls() needs: CARRY_NUMBERS, or less where not many files may be open.
+ * What is to stay open lies above. */
+int carry_end(void);
+
+/* Takes the numbers below that, all but 0 to 2, and whatever is open there. To be done first. -errno. */
 int carry_reserve(void);
 
 /* Non-blocking mode, and the options that a program set: those in which its socket differs from a new one.

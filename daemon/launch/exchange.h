@@ -16,7 +16,6 @@ struct intercepted {
 	uint64_t bound, listened; /* bit i: has been reported of listener i */
 	bool other;               /* INTERCEPT_OTHER has been reported */
 	struct intercepted *next; /* of those that wait */
-	struct intercepted *all_prev, *all_next;
 	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct address binds[]; /* [n_listeners] */
 };

@@ -5,12 +5,11 @@
 
 #include "spec.h"
 
-/* Threads that answer what containers ask before a bind(2) or listen(2) (seccomp_unotify(2)): where the address
- * is one that the unit declares, the program gets the listener in the place of its own socket and 0 as the
- * result. With AcceptWhenReady= they ask before an accept(2) too, and are told that nobody waits while the
- * run's gate is shut. Every other call goes on as if torpor were not there. The loop has no part in it, and the
- * threads share no memory with it: a child hands what is needed over itself, by message. They have a descriptor
- * table of their own. */
+/* A process that answers what containers ask before a bind(2) or listen(2) (seccomp_unotify(2)): where the
+ * address is one that the unit declares, the program gets the listener in the place of its own socket and 0 as
+ * the result. With AcceptWhenReady= they ask before an accept(2) too, and are told that nobody waits while the
+ * run's gate is shut. Every other call goes on as if torpor were not there. The loop has no part in it, and
+ * the process shares no memory with it: a child hands what is needed over itself, by message. */
 
 /* A listener as the daemon has it. No copy is kept: a port that torpor gives up is closed at once. The cookie
  * (SO_COOKIE), which no other socket ever has, tells whether the number still means it. */
@@ -45,10 +44,11 @@ struct intercept_report {
 
 struct interceptor;
 
-/* 0 and *ret, or -errno. */
+/* To be called before there is any other thread. 0 and *ret, or -errno. */
 int interceptor_create(struct interceptor **ret);
 
-/* Ends the threads; calls that wait for an answer fail with ENOSYS. NULL is fine. */
+/* Ends the process; calls that wait for an answer fail with ENOSYS. One that cannot be ended, as it waits for
+ * what a container's memory is backed by, is left behind after 2 s. NULL is fine. */
 void interceptor_destroy(struct interceptor *interceptor);
 
 /* Where children send their message: a SOCK_SEQPACKET socket of the process, the interceptor's. */
@@ -57,5 +57,5 @@ int interceptor_channel_fd(const struct interceptor *interceptor);
 /* Where reports are read: readable when there are some. The interceptor's. */
 int interceptor_report_fd(const struct interceptor *interceptor);
 
-/* The next report: 1, or 0 when there is none. */
+/* The next report: 1, or 0 when there is none; -EPIPE: the process has died. */
 int interceptor_next_report(struct interceptor *interceptor, struct intercept_report *ret);

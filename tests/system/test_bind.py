@@ -282,7 +282,7 @@ def test_epoll_before_bind_of_one_site_and_another(torpor, bind):
         site.get().assert_all_ok()
         answer = bind(plain(own), own, name=f"plain{number}").get()
         answer.assert_all_ok()
-        assert torpor.status(f"plain{number}")["listeners"][0]["taken"] == "bound"
+        wait_until(lambda name=f"plain{number}": torpor.status(name)["listeners"][0].get("taken") == "bound", "its bind")
 
 
 def test_bind_again_after_close(torpor, bind):

@@ -2,15 +2,21 @@
 """What a program can do to torpord, and to other sites, by its calls to bind(2): nothing.
 
 The program is tests/helpers/hostile-binder.c, which does what its arguments say and answers with what came of it."""
+import contextlib
+import os
 import pathlib
+import platform
+import signal
 import time
 
 import pytest
 
 from client import http_get
+from fuse import StalledFile
 from harness import wait_until
 
 ROUNDS = 200
+PROCESS_VM_READV = {"x86_64": "310", "aarch64": "270"}[platform.machine()]
 
 
 class Hostile:
@@ -104,25 +110,30 @@ def test_killed_in_the_midst(torpor, stop):
         site.stop()
     neighbour.check()
     assert torpor.pid == pid and torpor.running
-    wait_until(lambda: len(notified(torpor)) == 0, "torpord to let go of the containers")
+    wait_until(lambda: not notified(torpor), "torpord to let go of the containers")
 
 
 def notified(torpor):
     """Containers whose calls it answers."""
-    links = set()
-    for task in tasks(torpor):
-        for fd in pathlib.Path(task, "fd").iterdir():
-            try:
-                links.add(str(fd.readlink()) + fd.name)
-            except FileNotFoundError:
-                pass
-    return {link for link in links if "seccomp notify" in link}
+    return [link for link in links(interceptor(torpor)) if "seccomp notify" in link]
+
+
+def links(pid):
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield str(fd.readlink())
+
+
+def interceptor(torpor):
+    """The process that answers, a child of torpord."""
+    children = pathlib.Path(f"/proc/{torpor.pid}/task/{torpor.pid}/children").read_text().split()
+    found, = [pid for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "interceptor\n"]
+    return int(found)
 
 
 def tasks(torpor):
-    """torpord's threads that answer."""
-    return [task for task in pathlib.Path(f"/proc/{torpor.pid}/task").iterdir()
-            if (task / "comm").read_text() == "interceptor\n"]
+    """Its threads."""
+    return list(pathlib.Path(f"/proc/{interceptor(torpor)}/task").iterdir())
 
 
 def cpu_ns(torpor):
@@ -143,3 +154,63 @@ def test_endless_loop_has_a_small_share(torpor, steps):
         time.sleep(0.02)
     passed = time.monotonic() - start
     assert cpu_ns(torpor) - before < 50e6 + 0.1 * passed * 1e9 + 50 * 1e6  # and a ms each time for the neighbour
+
+
+@pytest.fixture
+def stalled(tmp_path):
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == 0 and len(folder.parts) > 2:
+            folder.chmod(0o755)
+    with StalledFile(tmp_path) as file:
+        yield file
+
+
+def held(torpor):
+    """Threads that wait for what a container's memory holds."""
+    calls = [(task / "syscall").read_text().split()[0] for task in tasks(torpor)]
+    return calls.count(PROCESS_VM_READV)
+
+
+def test_memory_that_never_comes(torpor, stalled):
+    """A mapped file of a file server that has died holds one thread, however often the site is started."""
+    site = Hostile(torpor, f"mapped={stalled.path}", BindReadOnlyPaths=str(stalled.directory), TimeoutStopSec="1ms")
+    neighbour = Neighbour(torpor)
+    for wakes in range(1, 4):
+        torpor.call("Wake", site="hostile")
+        wait_until(lambda: torpor.log().count("hostile-binder: binds to what") == wakes, "the call")
+        stalled.wait_reader()
+        for _ in range(20):
+            neighbour.check()
+        assert held(torpor) == 1
+        site.stop()
+
+
+def test_torpord_ends_nevertheless(torpor, stalled):
+    """What cannot be ended is left behind, and said; it goes when the file server does."""
+    Hostile(torpor, f"mapped={stalled.path}", BindReadOnlyPaths=str(stalled.directory), TimeoutStopSec="1ms")
+    torpor.call("Wake", site="hostile")
+    stalled.wait_reader()
+    assert torpor.terminate() == 0
+    assert "a container's call to bind(2) still waits for what its memory is backed by: process left behind" in torpor.log()
+    stalled.release()
+    wait_until(lambda: not torpor.leftovers(), "nothing to be left")
+
+
+def test_memory_that_comes_late(torpor, stalled):
+    """Then the program goes on with its own bind, and the next."""
+    site = Hostile(torpor, f"mapped={stalled.path}", BindReadOnlyPaths=str(stalled.directory))
+    torpor.call("Wake", site="hostile")
+    stalled.wait_reader()
+    stalled.release()
+    assert site.get() == {"mapped": "own"}  # no family, no port: the kernel takes that for any
+
+
+def test_death_of_the_interceptor(torpor):
+    """It is not torpord that dies of it, but torpord does not go on without: whoever started it starts it again."""
+    site = Hostile(torpor)
+    site.get()
+    os.kill(interceptor(torpor), signal.SIGKILL)
+    assert torpor.process.wait(60) == 1
+    assert "the process that answers bind(2) has died" in torpor.log()
+    assert not torpor.leftovers()

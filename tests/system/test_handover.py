@@ -270,8 +270,8 @@ def test_port_below_1024(torpor):
     add_site(torpor, binder("socket=inet,stream", "bind=0.0.0.0:8443", "listen=5", "serve"), address, BindPort="8443")
     torpor.start()
     assert '"name":"%s"' % address in http_get(address).text
-    assert torpor.status("a")["listeners"] == [
-        {"address": address, "type": "stream", "fd_name": "a", "taken": "bound"}]
+    wait_until(lambda: torpor.status("a")["listeners"] == [
+        {"address": address, "type": "stream", "fd_name": "a", "taken": "bound"}], "its bind")
 
 
 def test_few_open_files(torpor):
