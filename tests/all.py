@@ -28,6 +28,7 @@ BUILDS = {
     "asan": ("build-asan", ["-Db_sanitize=address,undefined", "-Db_lundef=false"], {"CC": "clang"}),
     "tsan": ("build-tsan", ["-Db_sanitize=thread", "-Db_lundef=false"], {"CC": "clang"}),
 }
+NONE_CHOSEN = 5  # pytest's exit code
 # What the sanitizers see of the whole: the tests of the daemon itself; not the many of templates and of torporctl's
 # output, which the plain build runs.
 SYSTEM_SANITIZED = ["test_accept.py", "test_activation.py", "test_container.py", "test_failures.py",
@@ -66,9 +67,13 @@ def say(text):
     print(f"\n== {text} ({time.monotonic() - STARTED:.0f} s)", flush=True)
 
 
-def run(command, **environment):
+def status(command, **environment):
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **SANITIZERS, **environment}, check=False,
-                          stdin=subprocess.DEVNULL).returncode == 0
+                          stdin=subprocess.DEVNULL).returncode
+
+
+def run(command, **environment):
+    return status(command, **environment) == 0
 
 
 def build(counts, name):
@@ -94,17 +99,25 @@ def unit(counts, name):
         counts.step(f"meson test in {folder}", False)
 
 
+def pytest(counts, log, arguments, **environment):
+    """Counts what ran; that -k left nothing to run in a part is no failure."""
+    log.unlink(missing_ok=True)
+    failed = counts.failed
+    code = status(["/usr/bin/python3", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--durations=15",
+                   f"--junitxml={log}", *arguments], **environment)
+    if code != NONE_CHOSEN and (not counts.add_junit(log) or code and counts.failed == failed):
+        counts.step(f"pytest {' '.join(arguments)}: exit code {code}", False)
+
+
 def system(counts, name, files, options):
-    folder = BUILDS[name][0]
+    """Several at a time, since they wait more than they compute; then those that want the machine for themselves."""
+    folder = ROOT / BUILDS[name][0]
     if not build(counts, name):
         return
-    log = ROOT / folder / "system.junit.xml"
-    log.unlink(missing_ok=True)
     sanitized = {"TORPOR_SANITIZED": "1"} if name in ("asan", "tsan") else {}
-    ok = run(["/usr/bin/python3", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider",
-              f"--junitxml={log}", *options, *files], TORPOR_BUILD=str(ROOT / folder), **sanitized)
-    if not counts.add_junit(log) or not ok and counts.failed == 0:
-        counts.step(f"system tests of {folder}", False)
+    for part, chosen in (("together", ["-m", "not alone", "-n", str(2 * os.cpu_count())]), ("alone", ["-m", "alone"])):
+        pytest(counts, folder / f"system-{part}.junit.xml", [*chosen, *options, *files], TORPOR_BUILD=str(folder),
+               **sanitized)
 
 
 def machine(counts, options):

@@ -8,13 +8,15 @@ from harness import BUILD, SANITIZED, TORPORD, Instance
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "timing: about the daemon's own use of time; not under sanitizers")
+    config.addinivalue_line("markers", "timing: about the daemon's own use of time; alone, and not under sanitizers")
+    config.addinivalue_line("markers", "alone: looks at what all processes of the machine share; not beside others")
 
 
 def pytest_collection_modifyitems(items):
-    if SANITIZED:
-        for item in items:
-            if "timing" in item.keywords:
+    for item in items:
+        if "timing" in item.keywords:
+            item.add_marker(pytest.mark.alone)
+            if SANITIZED:
                 item.add_marker(pytest.mark.skip(reason="a sanitizer takes time, and wakes up, itself"))
 
 

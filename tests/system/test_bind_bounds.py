@@ -73,6 +73,7 @@ def test_address_changed_meanwhile(torpor):
     assert int(results["change-listener"]) > 0
 
 
+@pytest.mark.alone
 def test_a_thousand_threads_at_once(torpor):
     assert Hostile(torpor, "threads=1000").get() == {"threads": "1000"}
 

@@ -195,7 +195,7 @@ def test_change_of_a_frozen_site(torpor, box):
     torpor.add_site("a", address, resources={"MemoryMax": "128M"})
     wait_until(lambda: torpor.status("a")["restart_needed"], "the change")
     assert torpor.state("a") == "frozen"
-    assert opens(address, "/dev/fuse", "rw") == "EPERM"
+    wait_until(lambda: opens(address, "/dev/fuse", "rw") == "EPERM", "the new program")
 
 
 def test_many_changes_at_once(torpor, box):

@@ -264,6 +264,7 @@ def test_names_swapped_meanwhile(torpor, add, root, victim):
     print(f"{started} of 200 started, {swapper.swaps} swaps")
 
 
+@pytest.mark.alone
 def test_nothing_is_left_of_a_thousand_starts(torpor, add, root):
     image = rootfs.make_image(root, torpor.directory / "image.squashfs")
     sites = {"a": {"Overlay": "tmpfs"}, "b": {}, "c": {"RootDirectory": "", "RootImage": image, "Overlay": "tmpfs"}}

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""torporctl against a fake daemon: every command, --json, exit codes, and a daemon that is broken or hostile.
-TORPORCTL names the binary; default: that of the build tree."""
+"""torporctl against a fake daemon: every command, --json, exit codes, and a daemon that is broken or hostile."""
 import fcntl
 import itertools
 import json
@@ -21,9 +20,7 @@ import time
 import pytest
 
 from fake_torpord import Error, FakeTorpord, Raw, now_us, status, summary
-
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-TORPORCTL = pathlib.Path(os.environ.get("TORPORCTL", REPOSITORY / "build/daemon/ctl/torporctl")).resolve()
+from harness import TORPORCTL
 
 OK, FAILED, USAGE, SITE_FAILED, NO_SITE, DENIED, UNREACHABLE = range(7)
 HOSTILE = "\x1b[31mred\x07\x9b2J\u202eevil\x7f\ttab\nline"
