@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,6 +21,7 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "source-filter.h"
 #include "str.h"
 
 int inherited_receive(struct inherited **ret)
@@ -87,6 +90,28 @@ static int set_live_options(int fd, const struct site_spec *spec, const struct a
 	if (r == 0)
 		r = set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds > 3600 ? 3600 : (int)seconds);
 	return r;
+}
+
+/* Brings IPAddressAllow= and IPAddressDeny= into force. What is connected already keeps the filter it came in
+ * by. */
+static int set_source_filter(int fd, const struct site_spec *spec, const struct address *address)
+{
+	autofree struct sock_filter *code = NULL;
+	struct sock_fprog program;
+	size_t n;
+	int r;
+
+	if (address_family(address) == AF_UNIX)
+		return 0;
+	if (spec->n_sources == 0) {
+		r = set_int(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
+		return r == -ENOENT ? 0 : r;
+	}
+	r = source_filter_compile(spec->sources, spec->n_sources, &code, &n);
+	if (r < 0)
+		return r;
+	program = (struct sock_fprog){.len = (unsigned short)n, .filter = code};
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
 }
 
 /* Whether somebody listens at a unix address: then its file is not ours to replace. */
@@ -205,6 +230,10 @@ static int open_socket(const struct site_spec *spec, const struct address *addre
 	r = set_bind_options(fd, spec, address);
 	if (r == 0)
 		r = set_live_options(fd, spec, address);
+	if (r == 0) {
+		*what = "filter of IPAddressAllow= and IPAddressDeny=";
+		r = set_source_filter(fd, spec, address);
+	}
 	if (r < 0)
 		return r;
 	*what = "bind";
@@ -227,14 +256,19 @@ static int open_socket(const struct site_spec *spec, const struct address *addre
 int listener_open(const struct site_spec *spec, const struct listener_spec *listener,
 		  struct inherited *inherited, int n_inherited, ino_t *inode, struct diag *diag)
 {
-	int fd = take_inherited(inherited, n_inherited, &listener->address);
+	autoclose int taken = take_inherited(inherited, n_inherited, &listener->address);
 	char text[ADDRESS_TEXT_BYTES];
-	const char *what;
+	const char *what = "filter of IPAddressAllow= and IPAddressDeny=";
+	int fd;
 
 	*inode = 0;
-	if (fd >= 0)
-		return fd;
-	fd = open_socket(spec, &listener->address, inode, &what);
+	if (taken >= 0) {
+		fd = set_source_filter(taken, spec, &listener->address);
+		if (fd == 0)
+			return steal_fd(&taken);
+	} else {
+		fd = open_socket(spec, &listener->address, inode, &what);
+	}
 	if (fd < 0)
 		return diag_set(diag, fd, spec->exec_origin.file, 0, "listener %s: %s: %s%s",
 				address_format(&listener->address, text), what, strerror(-fd),
@@ -296,6 +330,8 @@ int listener_update(const struct listener *listener, const struct site_spec *spe
 	char text[ADDRESS_TEXT_BYTES];
 	int r = set_live_options(listener->fd, spec, listener->address);
 
+	if (r == 0)
+		r = set_source_filter(listener->fd, spec, listener->address);
 	if (r == 0 && listener->address->type != SOCK_DGRAM && listen(listener->fd, (int)spec->backlog) < 0)
 		r = -errno;
 	if (r == 0 && address_path(listener->address) && listener->inode)
@@ -337,6 +373,17 @@ bool listener_pending(const struct listener *listener)
 	struct pollfd pollfd = {.fd = listener->fd, .events = POLLIN};
 
 	return poll(&pollfd, 1, 0) > 0;
+}
+
+int listener_dropped(const struct listener *listener, uint64_t *ret)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t length = sizeof memory;
+
+	if (getsockopt(listener->fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0)
+		return -errno;
+	*ret = memory[SK_MEMINFO_DROPS];
+	return 0;
 }
 
 static void on_closed(uv_handle_t *handle)

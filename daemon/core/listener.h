@@ -53,5 +53,10 @@ int listener_update(const struct listener *listener, const struct site_spec *spe
 /* Whether something waits in the queue now. */
 bool listener_pending(const struct listener *listener);
 
+/* How many packets the kernel has dropped instead of giving them to the listener: those of sources that
+ * IPAddressAllow= and IPAddressDeny= keep out, and connections or datagrams for which the queue had no room. Of
+ * unix sockets, which drop nothing, 0. -errno. */
+int listener_dropped(const struct listener *listener, uint64_t *ret);
+
 /* Closes the socket; with remove_file its file too. The memory is given up by the loop. NULL is fine. */
 void listener_close(struct listener *listener, bool remove_file);

@@ -153,6 +153,7 @@ static json_t *listeners_json(const struct site *site)
 	for (unsigned i = 0; array && i < spec->n_listeners; i++) {
 		const struct listener_spec *listener = &spec->listeners[i];
 		const char *taken = how_taken(site, i);
+		uint64_t dropped;
 		json_t *object = json_object();
 
 		if (!object)
@@ -165,6 +166,8 @@ static json_t *listeners_json(const struct site *site)
 		set(object, "fd_name", report_string(listener->fd_name));
 		if (taken)
 			set(object, "taken", json_string(taken));
+		if (listener_dropped(site->listeners[i], &dropped) == 0 && dropped > 0)
+			set_u64(object, "dropped", dropped);
 		json_array_append_new(array, object);
 	}
 	return array;

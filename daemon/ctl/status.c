@@ -92,6 +92,16 @@ static const char *taken(const json_t *listener)
 	return str_equal(how, "bound") ? ", bound by its program" : ", in use by its program";
 }
 
+/* What the kernel did not give to it. */
+static const char *dropped(struct ctl *ctl, const json_t *listener)
+{
+	uint64_t n;
+
+	if (!field_u64(listener, "dropped", &n) || n == 0)
+		return "";
+	return arena_printf(&ctl->arena, ", %llu packet%s dropped", (unsigned long long)n, n == 1 ? "" : "s");
+}
+
 static void print_listeners(struct ctl *ctl, const json_t *status)
 {
 	const json_t *listeners = json_object_get(status, "listeners");
@@ -108,9 +118,10 @@ static void print_listeners(struct ctl *ctl, const json_t *status)
 		bool own_name = fd_name && *fd_name && !(name && str_equal(name, fd_name));
 
 		line(ctl, i == 0 ? "Listeners" : NULL,
-		     arena_printf(&ctl->arena, "%s (%s%s%s%s)", address ? address : "?", type ? type : "?",
+		     arena_printf(&ctl->arena, "%s (%s%s%s%s%s)", address ? address : "?", type ? type : "?",
 				  own_name ? ", named " : "",
-				  own_name ? field_escape(&ctl->arena, fd_name) : "", taken(listener)));
+				  own_name ? field_escape(&ctl->arena, fd_name) : "", taken(listener),
+				  dropped(ctl, listener)));
 	}
 }
 

@@ -73,9 +73,10 @@ static unsigned run_length(const struct filter_test *tests, unsigned n)
 static void emit_test(struct program *p, const struct filter_test *test, unsigned left)
 {
 	uint8_t hit = (uint8_t)left, miss = left == 0; /* the return follows the last test of its run */
-	unsigned code = BPF_JMP | BPF_K | (test->match == FILTER_EQUALS ? BPF_JEQ : BPF_JSET);
+	bool whole = test->match == FILTER_EQUALS || test->match == FILTER_DIFFERS;
+	unsigned code = BPF_JMP | BPF_K | (whole ? BPF_JEQ : BPF_JSET);
 
-	if (test->match == FILTER_NO_BIT)
+	if (test->match == FILTER_NO_BIT || test->match == FILTER_DIFFERS)
 		emit(p, (struct sock_filter)BPF_JUMP(code, test->value, miss, hit));
 	else
 		emit(p, (struct sock_filter)BPF_JUMP(code, test->value, hit, miss));
@@ -174,6 +175,8 @@ static bool test_matches(const struct filter_test *test, uint32_t argument)
 	switch (test->match) {
 	case FILTER_EQUALS:
 		return argument == test->value;
+	case FILTER_DIFFERS:
+		return argument != test->value;
 	case FILTER_ANY_BIT:
 		return argument & test->value;
 	default:

@@ -18,7 +18,7 @@
  * into the upper half does not matter. */
 struct filter_test {
 	uint8_t argument; /* its index */
-	enum { FILTER_EQUALS, FILTER_ANY_BIT, FILTER_NO_BIT } match;
+	enum { FILTER_EQUALS, FILTER_DIFFERS, FILTER_ANY_BIT, FILTER_NO_BIT } match;
 	uint32_t value;
 	uint32_t action; /* SECCOMP_RET_* where it matches */
 };

@@ -27,6 +27,14 @@ static const struct filter_test terminal[] = {
 	{1, FILTER_EQUALS, TIOCLINUX, REFUSE},
 };
 
+/* The filter of a listener is torpord's, which shares the socket: a site would let in whom its unit keeps out.
+ */
+static const struct filter_test socket_filters[] = {
+	{1, FILTER_DIFFERS, SOL_SOCKET, ALLOW},       {2, FILTER_EQUALS, SO_ATTACH_FILTER, REFUSE},
+	{2, FILTER_EQUALS, SO_DETACH_FILTER, REFUSE}, {2, FILTER_EQUALS, SO_ATTACH_BPF, REFUSE},
+	{2, FILTER_EQUALS, SO_LOCK_FILTER, REFUSE},
+};
+
 /* Those that Docker lets in; READ_IMPLIES_EXEC and ADDR_NO_RANDOMIZE weaken memory protection. */
 static const struct filter_test personalities[] = {
 	{0, FILTER_EQUALS, PER_LINUX, ALLOW},  {0, FILTER_EQUALS, PER_LINUX32, ALLOW},
@@ -77,6 +85,7 @@ static const struct {
 	struct filter_check check;
 } rows[] = {
 	{"ioctl", ALWAYS, {TESTS(terminal), ALLOW}},
+	{"setsockopt", ALWAYS, {TESTS(socket_filters), ALLOW}},
 	{"personality", ALWAYS, {TESTS(personalities), REFUSE}},
 	{"personality", WHEN(lock_personality), {TESTS(personality_locked), REFUSE}},
 	{"mmap", WHEN(memory_deny_write_execute), {TESTS(map_both), ALLOW}},

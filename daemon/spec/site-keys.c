@@ -121,6 +121,26 @@ static const struct key keys[] = {
 	 .max = 86400000000,
 	 .help = "Sets TCP_DEFER_ACCEPT: a connection wakes the site when its first bytes have come, "
 		 "not when it is opened, or after this time. 0 is off."},
+	{SOCKET("IPAddressAllow", type_sources, sources), .parameter = false, .live = true,
+	 .argument = "ADDRESS[/PREFIX]...", .unset_means = "none",
+	 .help = "Addresses that may reach the site's listeners, whatever IPAddressDeny= says: of IPv4 or "
+		 "IPv6, with "
+		 "the length of a prefix where a network is meant, or by name: any, localhost (127.0.0.0/8 and "
+		 "::1), "
+		 "link-local (169.254.0.0/16 and fe80::/64), multicast (224.0.0.0/4 and ff00::/8). May be "
+		 "given "
+		 "several times; an empty assignment clears these. Unix sockets have no addresses: "
+		 "SocketMode=."},
+	{SOCKET("IPAddressDeny", type_sources, sources), .parameter = true, .live = true,
+	 .argument = "ADDRESS[/PREFIX]...", .unset_means = "none",
+	 .help = "Addresses that may not, in the same syntax. What neither key names may. IPAddressDeny=any "
+		 "with an "
+		 "IPAddressAllow= is a list of those that may. The kernel drops what they send to the "
+		 "listeners "
+		 "before it answers, so that to them nobody listens, and they neither wake the site nor fill "
+		 "its "
+		 "queue; torporctl status counts the packets. Connections that are open already are not "
+		 "touched."},
 	{SOCKET("FileDescriptorName", type_fd_name, listeners), .argument = "NAME",
 	 .unset_means = "the site's name, with '_' for ':'",
 	 .help = "The name of the listeners in LISTEN_FDNAMES: at most 255 bytes of ASCII without a "

@@ -10,6 +10,7 @@
 #include "address.h"
 #include "diag.h"
 #include "lookup.h"
+#include "source.h"
 
 #define SPEC_INFINITY UINT64_MAX       /* "infinity" for times and limits */
 #define SPEC_UNSET    (UINT64_MAX - 1) /* the key was not assigned: the kernel's own value stays */
@@ -165,8 +166,10 @@ struct site_spec {
 	const char *socket_user, *socket_group; /* owner of unix sockets; NULL: root */
 	mode_t socket_mode, directory_mode;     /* defaults 0666, 0755 */
 	bool reuse_port, free_bind, keep_alive, no_delay;
-	int8_t bind_ipv6_only;    /* -1: the host's default, 0: both, 1: ipv6-only */
-	uint64_t defer_accept_us; /* DeferAcceptSec=; 0: off */
+	int8_t bind_ipv6_only; /* -1: the host's default, 0: both, 1: ipv6-only */
+	uint16_t n_sources;
+	const struct source_rule *sources; /* IPAddressAllow=, IPAddressDeny=: [n_sources] */
+	uint64_t defer_accept_us;          /* DeferAcceptSec=; 0: off */
 
 	/* [Container] */
 	const char *const *exec_start; /* argv, NULL-terminated; [0] is the path as written (may hold no '/') */

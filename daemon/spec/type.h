@@ -52,6 +52,7 @@ extern const struct type type_device;   /* struct device_spec */
 /* Lists and values of several fields of struct site_spec, in type-list.c and type-command.c. */
 extern const struct type type_listener;    /* key->parameter is the socket type */
 extern const struct type type_fd_name;     /* into every listener */
+extern const struct type type_sources;     /* key->parameter is whether they deny; in type-source.c */
 extern const struct type type_bind;        /* into one; key->parameter is AF_UNSPEC where a port is all */
 extern const struct type type_mount;       /* key->parameter is the enum mount_kind */
 extern const struct type type_paths;       /* key->parameter is the enum path_kind; in type-path.c */

@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/openat2.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -91,6 +93,27 @@ static long try_socketpair(long family)
 	int pair[2];
 
 	return socketpair((int)family, SOCK_STREAM, 0, pair);
+}
+
+/* On a socket of its own, which a site shares with nobody: the call cannot tell that from a listener. */
+static long try_option(long option)
+{
+	struct sock_filter code = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+	struct sock_fprog program = {1, &code};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || (option == SO_DETACH_FILTER &&
+		       setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0))
+		return -1;
+	return setsockopt(fd, SOL_SOCKET, (int)option, &program, sizeof program);
+}
+
+/* The same number at another level. */
+static long try_v6_only(long on)
+{
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), value = (int)on;
+
+	return fd < 0 ? -1 : setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &value, sizeof value);
 }
 
 static long try_unshare(long flags)
@@ -345,6 +368,11 @@ static const struct {
 	{"socket AF_ALG", try_socket, AF_ALG},
 	{"socket AF_VSOCK", try_socket, AF_VSOCK},
 	{"socketpair AF_UNIX", try_socketpair, AF_UNIX},
+	{"setsockopt SO_ATTACH_FILTER", try_option, SO_ATTACH_FILTER},
+	{"setsockopt SO_DETACH_FILTER", try_option, SO_DETACH_FILTER},
+	{"setsockopt SO_LOCK_FILTER", try_option, SO_LOCK_FILTER},
+	{"setsockopt SO_KEEPALIVE", try_option, SO_KEEPALIVE},
+	{"setsockopt IPV6_V6ONLY", try_v6_only, 1},
 	{"unshare files", try_unshare, CLONE_FILES},
 	{"unshare user", try_unshare, CLONE_NEWUSER},
 	{"unshare user, cgroup", try_unshare, CLONE_NEWUSER | CLONE_NEWCGROUP},

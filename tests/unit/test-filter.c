@@ -42,6 +42,7 @@ static uint32_t expected(const struct filter_rules *rules, const struct seccomp_
 		const struct filter_test *test = &check->tests[i];
 		uint32_t value = (uint32_t)data->args[test->argument];
 		bool matches = test->match == FILTER_EQUALS    ? value == test->value
+			       : test->match == FILTER_DIFFERS ? value != test->value
 			       : test->match == FILTER_ANY_BIT ? (value & test->value) != 0
 							       : (value & test->value) == 0;
 
@@ -111,7 +112,7 @@ static void make_tests(struct filter_test *tests, struct filter_check *check)
 	check->otherwise = actions[(unsigned)rand() % N_ACTIONS];
 	for (unsigned i = 0; i < check->n_tests; i++) {
 		tests[i].argument = i > 0 && rand() % 2 ? tests[i - 1].argument : (uint8_t)(rand() % 6);
-		tests[i].match = (unsigned)rand() % 3;
+		tests[i].match = (unsigned)rand() % 4;
 		tests[i].value = (uint32_t)rand() % 2 ? (uint32_t)rand() % 8 : (uint32_t)rand();
 		tests[i].action =
 			i > 0 && rand() % 2 ? tests[i - 1].action : actions[(unsigned)rand() % N_ACTIONS];
