@@ -183,6 +183,7 @@ static int check_peer(struct client *client)
 	if (uv_fileno((uv_handle_t *)&client->pipe, &fd) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length) < 0)
 		return -EPERM;
+	client->peer = (struct peer){.family = AF_UNIX, .has_uid = true, .uid = cred.uid, .pid = cred.pid};
 	client->may_change = cred.uid == 0 || cred.uid == geteuid();
 	if (client->may_change || in_group(fd, cred.gid, control_daemon(client->control)->config.control_group))
 		return 0;

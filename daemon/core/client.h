@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "peer.h"
 #include "protocol.h"
 #include "state.h"
 #include "str.h"
@@ -34,7 +35,8 @@ struct client {
 	struct control *control;
 	uv_pipe_t pipe;
 	struct protocol_buffer in;
-	bool may_change; /* root */
+	struct peer peer; /* who it is, as the kernel knows it */
+	bool may_change;  /* root */
 	bool closing;
 	bool resume;       /* answered while a site was changing its state: to go on when that is over */
 	bool more, oneway; /* of the request being answered */

@@ -157,18 +157,7 @@ void control_destroy(struct control *control)
 	uv_close((uv_handle_t *)&control->resume, on_timer_closed);
 }
 
-static json_t *event_json(const struct site *site, const char *from, const char *by, uint64_t took_us)
-{
-	json_t *event =
-		json_pack("{s:I, s:s, s:s, s:s, s:s}", "time_us", (json_int_t)site->since_us, "site",
-			  site->name, "from", from, "to", site_rule(site->state)->name, "reason", by ? by : "");
-
-	if (event && took_us)
-		json_object_set_new(event, "took_us", json_integer((json_int_t)took_us));
-	return json_pack("{s:o*}", "event", event);
-}
-
-void control_site_changed(struct site *site, const char *from, const char *by, uint64_t took_us)
+void control_site_changed(struct site *site, const struct journal_entry *entry)
 {
 	struct control *control = site->daemon->control;
 	struct client *client, *next;
@@ -178,7 +167,7 @@ void control_site_changed(struct site *site, const char *from, const char *by, u
 	DL_FOREACH_SAFE(control->clients, client, next)
 	{
 		if (client->wait == WAIT_EVENTS && (client->site_id == 0 || client->site_id == site->id))
-			client_reply(client, event_json(site, from, by, took_us), true);
+			client_reply(client, json_pack("{s:o*}", "event", journal_event(entry)), true);
 		else if (client->wait == WAIT_SITE && client->site_id == site->id)
 			method_site_settled(client, site, false);
 	}

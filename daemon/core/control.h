@@ -7,6 +7,7 @@
 
 struct daemon;
 struct enforcement;
+struct journal_entry;
 struct site;
 
 /* The control socket RUN/control: Varlink, one request at a time a connection. Root may change things; members
@@ -22,7 +23,7 @@ int control_create(struct daemon *daemon, struct control **ret);
 void control_destroy(struct control *control);
 
 /* A site has changed its state: tells subscribers, and answers the commands that waited for it. */
-void control_site_changed(struct site *site, const char *from, const char *by, uint64_t took_us);
+void control_site_changed(struct site *site, const struct journal_entry *entry);
 
 /* Limits have been written, or their control group is gone: answers the commands that waited for that. */
 void control_enforced(struct daemon *daemon, const struct enforcement *enforcement);

@@ -396,6 +396,7 @@ static void tear_down(struct daemon *daemon)
 	refused_clear_all(&daemon->refused);
 	refused_clear_all(&daemon->refused_slices);
 	group_destroy_all(daemon);
+	journal_finish(&daemon->journal);
 	close_loop(daemon);
 	spec_cache_destroy(daemon->cache);
 	security_cache_finish(&daemon->security);

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "delegation.h"
 #include "host.h"
+#include "journal.h"
 #include "listener.h"
 #include "lookup.h"
 #include "plan.h"
@@ -40,6 +41,9 @@ struct daemon {
 	struct run *runs; /* list: sites that are not cold */
 	uint64_t next_id;
 	struct admission admission;
+	struct journal journal;
+	const struct cause *cause;    /* of the event being handled, where it is known; NULL */
+	const struct site *caused_at; /* the site that it is an event of */
 	struct interceptor *interceptor;
 	struct launcher *launcher;
 	struct reaper *reaper;

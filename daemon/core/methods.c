@@ -9,6 +9,7 @@
 #include "daemon.h"
 #include "interface.h"
 #include "loader.h"
+#include "cause.h"
 #include "report.h"
 #include "str.h"
 
@@ -88,6 +89,13 @@ void method_site_settled(struct client *client, struct site *site, bool gone)
 	control_client_resume(client->control, client);
 }
 
+static bool command(struct client *client, struct site *site, enum site_event event)
+{
+	struct cause cause = {.peer = client->peer};
+
+	return site_dispatch_from(site, event, "command", &cause);
+}
+
 static void wait_for(struct client *client, struct site *site, enum site_state target, enum site_event event)
 {
 	struct daemon *daemon = daemon_of(client);
@@ -101,7 +109,7 @@ static void wait_for(struct client *client, struct site *site, enum site_state t
 		reply_rested(client, site);
 		return;
 	}
-	if (!site_dispatch(site, event, "command")) {
+	if (!command(client, site, event)) {
 		not_possible(client, site, daemon->stopping ? "torpord is stopping" : "not in this state");
 		return;
 	}
@@ -156,7 +164,7 @@ static void method_restart(struct client *client, json_t *parameters)
 	client->site_id = site->id;
 	client->target = STATE_AWAKE;
 	client->wait_since_ns = clock_now_ns();
-	if (!site_dispatch(site, EVENT_STOP, "command"))
+	if (!command(client, site, EVENT_STOP))
 		not_possible(client, site, "torpord is stopping");
 }
 
@@ -307,10 +315,33 @@ static void method_list(struct client *client, json_t *parameters)
 	method_list_continue(client);
 }
 
+/* The last of what is remembered, at most so many. */
+static void write_recorded(struct client *client, json_int_t most)
+{
+	const struct journal *journal = &daemon_of(client)->journal;
+	unsigned at = journal->n;
+
+	for (json_int_t found = 0; at > 0 && found < most; at--)
+		found += client->site_id == 0 || journal_at(journal, at - 1)->site_id == client->site_id;
+	for (; at < journal->n && !client->closing; at++) {
+		const struct journal_entry *entry = journal_at(journal, at);
+
+		if (client->site_id == 0 || entry->site_id == client->site_id)
+			client_reply(client, json_pack("{s:o*}", "event", journal_event(entry)), true);
+	}
+}
+
 static void method_monitor(struct client *client, json_t *parameters)
 {
+	const json_t *recorded = json_object_get(parameters, "recorded");
 	struct site *site = NULL;
 
+	if (recorded && !json_is_null(recorded) &&
+	    (!json_is_integer(recorded) || json_integer_value(recorded) < 0)) {
+		client_error(client, "org.varlink.service.InvalidParameter",
+			     json_pack("{s:s}", "parameter", "recorded"));
+		return;
+	}
 	if (json_is_string(json_object_get(parameters, "site"))) {
 		site = find_site(client, parameters);
 		if (!site)
@@ -319,6 +350,9 @@ static void method_monitor(struct client *client, json_t *parameters)
 	client->wait = WAIT_EVENTS;
 	client->site_id = site ? site->id : 0;
 	client_reply(client, json_object(), true);
+	write_recorded(client, json_integer_value(recorded));
+	if (json_is_false(json_object_get(parameters, "follow")))
+		client_reply(client, json_object(), false);
 }
 
 /* The standard interface. */

@@ -27,6 +27,19 @@ static void on_closed(uv_handle_t *handle)
 		free(run);
 }
 
+/* What it means that a state's time is over. */
+static const char *timeout_reason(enum site_state state)
+{
+	static const char *const reasons[SITE_STATES] = {
+		[STATE_STARTING] = "not started in time",
+		[STATE_FREEZING] = "not frozen in time",
+		[STATE_FROZEN] = "idle",
+		[STATE_FAILED] = "back-off over",
+	};
+
+	return reasons[state] ? reasons[state] : "timeout";
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct run *run = timer->data;
@@ -35,7 +48,7 @@ static void on_timer(uv_timer_t *timer)
 	if (run->site->state == STATE_FROZEN && run_pending(run))
 		site_dispatch(run->site, EVENT_CONNECTION, "connection");
 	else
-		site_dispatch(run->site, EVENT_TIMEOUT, "timeout");
+		site_dispatch(run->site, EVENT_TIMEOUT, timeout_reason(run->site->state));
 }
 
 struct run *run_create(struct site *site)

@@ -17,6 +17,7 @@
 #include "loader.h"
 #include "log.h"
 #include "networks.h"
+#include "cause.h"
 #include "rest.h"
 #include "run.h"
 #include "str.h"
@@ -36,16 +37,24 @@ static uint64_t run_age_us(const struct run *run)
 
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
+	struct cause cause = {0};
+
 	(void)status;
 	(void)events;
-	site_dispatch(poll->data, EVENT_CONNECTION, "connection");
+	cause.listener = (const struct listener *)poll; /* its first member */
+	site_dispatch_from(poll->data, EVENT_CONNECTION, "connection", &cause);
 }
 
 static void on_held_data(uv_poll_t *poll, int status, int events)
 {
+	struct cause cause = {0};
+	uv_os_fd_t fd;
+
 	(void)status;
 	(void)events;
-	site_dispatch(poll->data, EVENT_CONNECTION, "data on an open connection");
+	if (uv_fileno((const uv_handle_t *)poll, &fd) == 0)
+		(void)peer_of_socket(fd, &cause.peer);
+	site_dispatch_from(poll->data, EVENT_CONNECTION, "data on an open connection", &cause);
 }
 
 /* A port never closes, whatever a container does to the socket that it shares. */
@@ -121,10 +130,47 @@ static void set_timer(struct site *site)
 		site->failure->retry_ns = clock_now_ns() + failure_backoff_us(site) * 1000;
 }
 
+/* What exactly was behind a change of state; "": nothing more is known. */
+static const char *detail_of(const struct site *site, char *buf, size_t size)
+{
+	const struct daemon *daemon = site->daemon;
+
+	*buf = '\0';
+	if (site->state == STATE_FAILED && site->failure)
+		snprintf(buf, size, "%s", site->failure->message);
+	else if (daemon->cause && daemon->caused_at == site)
+		cause_format(daemon->cause, buf, size);
+	return buf;
+}
+
+/* Remembers a change of state, and tells who wants to know. */
+static void tell(struct site *site, enum site_state from, const char *by, uint64_t took_us)
+{
+	char detail[JOURNAL_DETAIL_BYTES];
+	struct journal_entry entry = {
+		.time_us = site->since_us,
+		.took_us = took_us,
+		.site_id = site->id,
+		.site = site->name,
+		.by = by,
+		.from = (uint8_t)from,
+		.to = site->state,
+	};
+
+	if (*detail_of(site, detail, sizeof detail))
+		entry.detail = detail;
+	log_debug("site %s: %s -> %s (%s%s%s)", site->name, site_rule(from)->name, site_rule(entry.to)->name,
+		  by, *detail ? ": " : "", detail);
+	site->daemon->cause = NULL; /* what follows from it has reasons of its own */
+	journal_add(&site->daemon->journal, &entry);
+	control_site_changed(site, &entry);
+}
+
 /* The only place that writes a site's state. */
 static void set_state(struct site *site, enum site_state state, const char *by)
 {
 	const struct site_rule *from = site_rule(site->state), *to = site_rule(state);
+	enum site_state before = site->state;
 	uint64_t took_us = 0;
 
 	if (site->state == state)
@@ -138,8 +184,7 @@ static void set_state(struct site *site, enum site_state state, const char *by)
 	if (from->watched != to->watched)
 		watch_listeners(site, to->watched && !site->daemon->stopping);
 	set_timer(site);
-	log_debug("site %s: %s -> %s (%s)", site->name, from->name, to->name, by);
-	control_site_changed(site, from->name, by, took_us);
+	tell(site, before, by, took_us);
 }
 
 /* What happens on the way into a state. Each may find that the site has to go on to another at once. */
@@ -523,7 +568,7 @@ static void end_run(struct site *site, enum site_state state, const char *by)
 	if (site->plan->spec->keep != KEEP_NONE && from != STATE_STOPPING)
 		site->wanted = true;
 	if (site->wanted)
-		site_dispatch(site, EVENT_WAKE, "wanted");
+		site_dispatch(site, EVENT_WAKE, "wanted again");
 }
 
 static void look_after(struct site *site)
@@ -572,10 +617,23 @@ bool site_dispatch(struct site *site, enum site_event event, const char *by)
 	return true;
 }
 
+bool site_dispatch_from(struct site *site, enum site_event event, const char *by, const struct cause *cause)
+{
+	struct daemon *daemon = site->daemon;
+	bool done;
+
+	daemon->cause = cause;
+	daemon->caused_at = site;
+	done = site_dispatch(site, event, by);
+	daemon->cause = NULL;
+	return done;
+}
+
 void site_ended(struct site *site, bool clean, const char *how)
 {
 	struct run *run = site->run;
 	uint64_t age_us = run_age_us(run);
+	struct cause cause = {0};
 	bool blame = false;
 
 	if (run->failed_start) {
@@ -596,7 +654,8 @@ void site_ended(struct site *site, bool clean, const char *how)
 	}
 	if (age_us >= QUICK_EXIT_US)
 		site->quick_exits = 0;
-	site_dispatch(site, blame ? EVENT_FAILED : EVENT_EXITED, clean ? "exited" : "died");
+	cause.text = how;
+	site_dispatch_from(site, blame ? EVENT_FAILED : EVENT_EXITED, clean ? "exited" : "died", &cause);
 }
 
 uint64_t site_timer_left_us(const struct site *site)

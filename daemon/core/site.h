@@ -17,6 +17,7 @@
 
 struct attached;
 struct daemon;
+struct cause;
 struct site;
 
 /* What a site has only while it is not cold: a failed start, a container, the timers of its state. */
@@ -90,6 +91,9 @@ void site_remove(struct site *site);
 /* Something happened; by says to people why ("connection on 127.0.0.1:80"), a static string. Returns false when
  * the table has no answer, and nothing was done. The site may be gone when this returns. */
 bool site_dispatch(struct site *site, enum site_event event, const char *by);
+
+/* The same, where it is known who or what is behind it. */
+bool site_dispatch_from(struct site *site, enum site_event event, const char *by, const struct cause *cause);
 
 /* Watches the listeners of a cold or frozen site, or leaves them alone: while there is no memory for a start,
  * and while torpord stops. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdint.h>
 
 #include "command.h"
@@ -18,6 +19,7 @@
 #define SITE_COLUMNS_LEAST 10
 #define SITE_COLUMNS_MOST  32
 #define NARROW_COLUMNS     70 /* below, the date is left out */
+#define RECORDED_SHOWN     10 /* events that were, before those that come */
 #define DATE_COLUMNS       7  /* "Nov 21 " */
 
 /* text, and blanks up to columns. */
@@ -40,7 +42,8 @@ static size_t site_columns(const struct terminal *terminal)
 /* One event on one line; on a terminal at most as long as it is wide. */
 static const char *format_event(const struct terminal *terminal, struct arena *arena, const json_t *event)
 {
-	const char *site = field_text(arena, event, "site"), *reason = field_text(arena, event, "reason");
+	const char *site = field_text(arena, event, "site"), *reason = field_text(arena, event, "reason"),
+		   *detail = field_text(arena, event, "detail");
 	const char *from = state_format(arena, field_raw(event, "from")),
 		   *to = state_format(arena, field_raw(event, "to"));
 	const char *stamp = "", *transition, *line;
@@ -60,7 +63,8 @@ static const char *format_event(const struct terminal *terminal, struct arena *a
 	if (field_u64(event, "took_us", &took))
 		line = arena_printf(arena, "%s  %s", line, moment_span(arena, took));
 	if (reason && *reason)
-		line = arena_printf(arena, "%s  %s", line, reason);
+		line = arena_printf(arena, "%s  %s%s%s", line, reason, detail && *detail ? ": " : "",
+				    detail ? detail : "");
 	return width_fit(arena, line, terminal->columns, WIDTH_CUT_END, terminal_ellipsis(terminal));
 }
 
@@ -82,7 +86,7 @@ static void print_event(const struct ctl *ctl, const json_t *event)
 	arena_finish(&arena);
 }
 
-/* Prints what comes until the daemon or the reader of our output goes away. */
+/* Prints what was, and what comes until the daemon or the reader of our output goes away. */
 static enum exit_code follow(struct ctl *ctl, const char *site, const char *pattern)
 {
 	struct reply reply;
@@ -108,6 +112,8 @@ static enum exit_code follow(struct ctl *ctl, const char *site, const char *patt
 		if (fflush(stdout) != 0 || ferror(stdout))
 			return EXIT_FAILED;
 	}
+	if (r >= 0 && !(ctl->options->flags & OPTION_FOLLOW))
+		return EXIT_OK;
 	return ctl_complain(ctl, r < 0 ? r : -ECONNRESET);
 }
 
@@ -116,6 +122,8 @@ enum exit_code command_events(struct ctl *ctl)
 	const char *argument = ctl->options->n_arguments > 0 ? ctl->options->arguments[0] : NULL;
 	bool pattern = argument && sites_is_pattern(argument);
 	const char *site = argument && !pattern ? sites_one(ctl) : NULL;
+	bool follows = ctl->options->flags & OPTION_FOLLOW;
+	json_t *parameters;
 	enum exit_code code;
 	int r;
 
@@ -124,6 +132,10 @@ enum exit_code command_events(struct ctl *ctl)
 	code = ctl_connect(ctl, CTL_TIMEOUT_US);
 	if (code != EXIT_OK)
 		return code;
-	r = client_send(&ctl->client, "Monitor", site ? json_pack("{s:s}", "site", site) : NULL, PROTOCOL_MORE);
+	parameters = json_pack("{s:i, s:b}", "recorded", follows && !pattern ? RECORDED_SHOWN : INT_MAX,
+			       "follow", follows);
+	if (site)
+		json_object_set_new(parameters, "site", json_string(site));
+	r = client_send(&ctl->client, "Monitor", parameters, PROTOCOL_MORE);
 	return r < 0 ? ctl_complain(ctl, r) : follow(ctl, site, pattern ? argument : NULL);
 }

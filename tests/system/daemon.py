@@ -140,6 +140,13 @@ class Daemon:
     def events(self, site=None):
         return Events(self.control, site)
 
+    def recorded(self, site=None, count=1024):
+        """The last changes of state that the daemon remembers, oldest first."""
+        parameters = {"site": site} if site else {}
+        with self.connection() as connection:
+            replies = list(connection.stream("Monitor", recorded=count, follow=False, **parameters))
+        return [reply["event"] for reply in replies if "event" in reply]
+
     def wait_event(self, timeout=TIMEOUT, **fields):
         with self.events() as events:
             return events.wait_event(timeout, **fields)

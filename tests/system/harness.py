@@ -13,6 +13,7 @@ import tempfile
 import time
 
 import cgroups
+import transitions
 from client import HttpConnection, Response, connect, http_get  # noqa: F401  (for the tests)
 from daemon import Daemon, site_text, wait_until  # noqa: F401
 from varlink import TIMEOUT, VarlinkError  # noqa: F401
@@ -166,7 +167,9 @@ class Instance(Daemon):
         return found
 
     def stop(self):
-        """Ends the daemon and checks that it ends well and leaves nothing behind."""
+        """Checks what the daemon says has happened, ends it, and checks that it ends well and leaves nothing
+        behind."""
+        transitions.check(TORPORD, self.recorded())
         code = self.terminate()
         assert code == 0, f"torpord: exit {code}\n{self.log()}"
         if SANITIZED:  # a sanitizer's symbolizer, the daemon's own child, ends a moment after it

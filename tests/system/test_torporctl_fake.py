@@ -505,11 +505,11 @@ def test_events(box):
 
 def test_events_as_json_lines(box):
     box.on["Monitor"] = monitor(event("a.example"), event("b.example", reason=HOSTILE), event("c.example"))
-    process = start(box, "events", "[bc]*", "--json")
+    process = start(box, "events", "--follow", "[bc]*", "--json")
     line = process.stdout.readline().decode()
     assert json.loads(line) == event("b.example", reason=HOSTILE)["event"] and re.fullmatch(r"[ -~]+\n", line)
     assert json.loads(process.stdout.readline())["site"] == "c.example"
-    assert box.asked("Monitor") == [{}]
+    assert box.asked("Monitor") == [{"recorded": 2147483647, "follow": True}]
     process.kill()
     process.wait(60)
     box.on["Monitor"].done.set()
@@ -517,9 +517,12 @@ def test_events_as_json_lines(box):
 
 def test_events_of_one_site(box):
     box.on["Monitor"] = lambda parameters: iter([{}, {**event("a.example"), "last": True}])
-    result = run(box, "events", "a.example")
+    result = run(box, "events", "--follow", "a.example")
     assert result.code == UNREACHABLE and "a.example" in result.out and "closed the connection" in result.err
-    assert box.asked("Monitor") == [{"site": "a.example"}]
+    result = run(box, "events", "a.example")
+    assert result.code == OK and "a.example" in result.out and not result.err
+    assert box.asked("Monitor") == [{"recorded": 10, "follow": True, "site": "a.example"},
+                                    {"recorded": 2147483647, "follow": False, "site": "a.example"}]
 
     def no_site(parameters):
         raise Error("NoSuchSite", site="nobody")
@@ -538,7 +541,7 @@ def test_a_reader_that_goes_away(box):
 
     box.on["Monitor"] = endless
     for ignored in (signal.SIG_DFL, signal.SIG_IGN):
-        process = start(box, "events", restore_signals=False, preexec_fn=lambda: signal.signal(signal.SIGPIPE, ignored))
+        process = start(box, "events", "--follow", restore_signals=False, preexec_fn=lambda: signal.signal(signal.SIGPIPE, ignored))
         process.stdout.readline()
         process.stdout.close()
         assert process.wait(60) == -signal.SIGPIPE
