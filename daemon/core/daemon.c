@@ -19,6 +19,7 @@
 #include "group.h"
 #include "handover.h"
 #include "interceptor.h"
+#include "ladder.h"
 #include "loader.h"
 #include "log.h"
 #include "networks.h"
@@ -47,7 +48,7 @@ static void on_launched(uv_poll_t *poll, int status, int events)
 	daemon_take_launched(poll->data);
 }
 
-static struct site *site_of_run(struct daemon *daemon, uint64_t id)
+struct site *daemon_site_by_id(struct daemon *daemon, uint64_t id)
 {
 	for (struct run *run = daemon->runs; run; run = run->next)
 		if (run->site->id == id)
@@ -61,7 +62,7 @@ static void on_verdict(uv_async_t *async)
 	struct reaper_verdict verdict;
 
 	while (reaper_next_verdict(daemon->reaper, &verdict)) {
-		struct site *site = site_of_run(daemon, verdict.id);
+		struct site *site = daemon_site_by_id(daemon, verdict.id);
 
 		if (!site || site->state != STATE_AWAKE)
 			continue;
@@ -211,7 +212,7 @@ static int start_threads(struct daemon *daemon)
 	r = reaper_create(daemon->config.scan_interval_us, wake_verdict, daemon, &daemon->reaper);
 	if (r < 0)
 		log_error("the reaper cannot be started: %s", strerror(-r));
-	return r;
+	return r < 0 ? r : ladder_start(daemon);
 }
 
 static void forget_image(void *context, const char *path)
@@ -389,6 +390,7 @@ static void tear_down(struct daemon *daemon)
 	daemon->control = NULL;
 	HASH_ITER(hh, daemon->sites, site, next)
 	site_destroy(site);
+	ladder_stop(daemon);
 	notify_destroy(daemon->notify);
 	networks_destroy(daemon->networks);
 	watch_destroy(daemon->watch);

@@ -10,6 +10,7 @@
 #include "journal.h"
 #include "listener.h"
 #include "lookup.h"
+#include "pager.h"
 #include "plan.h"
 #include "reaper.h"
 #include "refused.h"
@@ -47,9 +48,11 @@ struct daemon {
 	struct interceptor *interceptor;
 	struct launcher *launcher;
 	struct reaper *reaper;
+	struct pager *pager;
 	uv_poll_t launched; /* the launcher has done something */
 	uv_poll_t reported; /* the interceptor has */
 	uv_async_t verdict; /* the reaper has found something */
+	uv_async_t paged;   /* the pager has done something */
 	uv_signal_t terminate, interrupt, hangup;
 	uv_timer_t starved, retry;
 	struct inherited *inherited; /* owned */
@@ -66,7 +69,8 @@ struct daemon {
 	uint64_t started_us; /* CLOCK_REALTIME */
 	uint64_t wakes;
 	bool stopping;
-	bool failed; /* it stops because it cannot go on */
+	bool failed;    /* it stops because it cannot go on */
+	bool swap_full; /* the last page-out found no room, which has been said */
 };
 
 /* Sets everything up, loads all sites, says READY=1, runs until SIGTERM, stops all. Returns an exit code. */
@@ -80,6 +84,9 @@ void daemon_starved(struct daemon *daemon, struct site *site);
 
 /* Descriptors that may be spent on held connections: what listeners and containers leave of the limit. */
 unsigned daemon_files_left(const struct daemon *daemon);
+
+/* The site that has a run and this id, or NULL. */
+struct site *daemon_site_by_id(struct daemon *daemon, uint64_t id);
 
 /* Takes in what the launcher has done, now: before anything that a container sent after its start. */
 void daemon_take_launched(struct daemon *daemon);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,23 @@ static void reply_rested(struct client *client, const struct site *site)
 		     false);
 }
 
+/* Why a site is not where a command wanted it. */
+static const char *came_to_rest(const struct client *client, const struct site *site)
+{
+	if (site->state == STATE_AWAKE && (client->target == STATE_FROZEN || client->target == STATE_PAGED))
+		return "something came in while it was being frozen: try again";
+	if (site->state != STATE_FROZEN || client->target != STATE_PAGED)
+		return "it came to rest in another state";
+	switch (site->run->page_error) {
+	case ENOSPC:
+		return "there is no swap, or too little is left of it";
+	case EDQUOT:
+		return "MemorySwapMax= does not let it into the swap";
+	default:
+		return "this host cannot page it out: see the log";
+	}
+}
+
 void method_site_settled(struct client *client, struct site *site, bool gone)
 {
 	if (gone) {
@@ -81,10 +99,7 @@ void method_site_settled(struct client *client, struct site *site, bool gone)
 	} else if (site->state == STATE_FAILED) {
 		client_error(client, PROTOCOL_INTERFACE ".StartFailed", report_start_failed(site));
 	} else {
-		not_possible(client, site,
-			     client->target == STATE_FROZEN
-				     ? "something came in while it was being frozen: try again"
-				     : "it came to rest in another state");
+		not_possible(client, site, came_to_rest(client, site));
 	}
 	control_client_resume(client->control, client);
 }
@@ -137,6 +152,22 @@ static void method_freeze(struct client *client, json_t *parameters)
 		not_possible(client, site, "only an awake site can be frozen");
 	else if (site)
 		wait_for(client, site, STATE_FROZEN, EVENT_FREEZE);
+}
+
+static void method_page_out(struct client *client, json_t *parameters)
+{
+	struct site *site = find_site(client, parameters);
+
+	if (!site)
+		return;
+	if (site_rule(site->state)->asleep) {
+		wait_for(client, site, STATE_PAGED, EVENT_PAGE_OUT);
+	} else if (site->state == STATE_AWAKE || site->state == STATE_FREEZING) {
+		site->run->page_by = "command";
+		wait_for(client, site, STATE_PAGED, EVENT_FREEZE);
+	} else {
+		not_possible(client, site, "only an awake or a frozen site can be paged out");
+	}
 }
 
 static void method_stop(struct client *client, json_t *parameters)
@@ -389,6 +420,7 @@ static const struct {
 	{PROTOCOL_INTERFACE ".GetStatus", method_get_status, false, false},
 	{PROTOCOL_INTERFACE ".Wake", method_wake, true, false},
 	{PROTOCOL_INTERFACE ".Freeze", method_freeze, true, false},
+	{PROTOCOL_INTERFACE ".PageOut", method_page_out, true, false},
 	{PROTOCOL_INTERFACE ".Stop", method_stop, true, false},
 	{PROTOCOL_INTERFACE ".Restart", method_restart, true, false},
 	{PROTOCOL_INTERFACE ".Set", method_set, true, false},

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "daemon.h"
 #include "group.h"
+#include "ladder.h"
 #include "lookup.h"
 #include "networks.h"
 #include "str.h"
@@ -38,6 +39,13 @@ static void set(json_t *object, const char *key, json_t *value)
 static void set_u64(json_t *object, const char *key, uint64_t value)
 {
 	set(object, key, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
+}
+
+/* One that never ends is not known. */
+static void set_span(json_t *object, const char *key, uint64_t us)
+{
+	if (us != SPEC_INFINITY)
+		set_u64(object, key, us);
 }
 
 /* Resident bytes of every process of a cgroup: shared pages count in each, so this is an upper bound, used
@@ -92,7 +100,7 @@ static void add_activity(json_t *object, const struct site *site, bool full)
 	if (!run || !container_exists(&run->container))
 		return;
 	if (!run->tracked || !reaper_get_activity(site->daemon->reaper, site->id, &activity)) {
-		if (site->state == STATE_FROZEN)
+		if (site_rule(site->state)->asleep)
 			set_u64(object, "connections", run->hold.n);
 		return;
 	}
@@ -300,15 +308,20 @@ static void add_next_rung(json_t *object, const struct site *site)
 {
 	const struct site_spec *spec = site->plan->spec;
 	json_t *idle = json_object_get(object, "idle_us");
-	uint64_t left = site_timer_left_us(site), idle_us = idle ? (uint64_t)json_integer_value(idle) : 0;
+	uint64_t idle_us = idle ? (uint64_t)json_integer_value(idle) : 0;
 
-	if (site->state == STATE_FROZEN && left != UINT64_MAX)
-		set_u64(object, "stops_in_us", left);
+	if (site_rule(site->state)->asleep) {
+		set_span(object, "pages_out_in_us", ladder_page_out_left_us(site));
+		set_span(object, "stops_in_us", ladder_stop_left_us(site));
+	}
 	if (site->state != STATE_AWAKE || !idle || json_object_get(object, "busy"))
 		return;
 	if (spec->keep != KEEP_AWAKE && spec->freeze_after_us != SPEC_INFINITY)
 		set_u64(object, "freezes_in_us",
 			spec->freeze_after_us > idle_us ? spec->freeze_after_us - idle_us : 0);
+	if (spec->keep == KEEP_NONE && spec->page_out_after_us != SPEC_INFINITY)
+		set_u64(object, "pages_out_in_us",
+			spec->page_out_after_us > idle_us ? spec->page_out_after_us - idle_us : 0);
 	if (spec->keep == KEEP_NONE && spec->stop_after_us != SPEC_INFINITY)
 		set_u64(object, "stops_in_us",
 			spec->stop_after_us > idle_us ? spec->stop_after_us - idle_us : 0);

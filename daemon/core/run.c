@@ -16,6 +16,7 @@
 #include "daemon.h"
 #include "fd.h"
 #include "group.h"
+#include "ladder.h"
 #include "log.h"
 #include "networks.h"
 
@@ -33,7 +34,6 @@ static const char *timeout_reason(enum site_state state)
 	static const char *const reasons[SITE_STATES] = {
 		[STATE_STARTING] = "not started in time",
 		[STATE_FREEZING] = "not frozen in time",
-		[STATE_FROZEN] = "idle",
 		[STATE_FAILED] = "back-off over",
 	};
 
@@ -45,8 +45,10 @@ static void on_timer(uv_timer_t *timer)
 	struct run *run = timer->data;
 
 	/* What came while the timer was due goes first: a stop must not overtake a connection. */
-	if (run->site->state == STATE_FROZEN && run_pending(run))
+	if (site_rule(run->site->state)->asleep && run_pending(run))
 		site_dispatch(run->site, EVENT_CONNECTION, "connection");
+	else if (site_rule(run->site->state)->asleep)
+		site_dispatch(run->site, ladder_due(run->site), "idle");
 	else
 		site_dispatch(run->site, EVENT_TIMEOUT, timeout_reason(run->site->state));
 }
@@ -74,6 +76,7 @@ void run_destroy(struct run *run)
 	if (!run)
 		return;
 	run_untrack(run);
+	ladder_cancel(run);
 	hold_release(&run->hold);
 	run_detach(run);
 	DL_DELETE(run->site->daemon->runs, run);
@@ -282,6 +285,16 @@ bool run_pending(const struct run *run)
 	return hold_pending(&run->hold);
 }
 
+/* What is to be paged out after some time is frozen by then. */
+static uint64_t freeze_after_us(const struct site_spec *spec)
+{
+	if (spec->keep == KEEP_AWAKE)
+		return IDLE_NEVER;
+	if (spec->keep == KEEP_NONE && spec->page_out_after_us < spec->freeze_after_us)
+		return spec->page_out_after_us;
+	return spec->freeze_after_us;
+}
+
 int run_track(struct run *run)
 {
 	const struct site_spec *spec = run->site->plan->spec;
@@ -290,7 +303,7 @@ int run_track(struct run *run)
 		.id = run->site->id,
 		.listeners = listeners,
 		.n_listeners = spec->n_listeners,
-		.policy = {.freeze_after_us = spec->keep == KEEP_AWAKE ? IDLE_NEVER : spec->freeze_after_us,
+		.policy = {.freeze_after_us = freeze_after_us(spec),
 			   .stop_after_us = spec->keep != KEEP_NONE ? IDLE_NEVER : spec->stop_after_us,
 			   .idle_cpu = spec->idle_cpu},
 	};

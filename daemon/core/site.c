@@ -14,6 +14,7 @@
 #include "daemon.h"
 #include "failure.h"
 #include "handover.h"
+#include "ladder.h"
 #include "loader.h"
 #include "log.h"
 #include "networks.h"
@@ -93,7 +94,6 @@ void site_watch(struct site *site, bool watch)
 static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 {
 	const struct site_spec *spec = site->plan->spec;
-	uint64_t idle_us;
 
 	switch (timer) {
 	case TIMER_START:
@@ -103,10 +103,7 @@ static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 	case TIMER_FREEZE:
 		return FREEZE_TIMEOUT_US;
 	case TIMER_FROZEN:
-		if (spec->keep != KEEP_NONE || spec->stop_after_us == SPEC_INFINITY)
-			return SPEC_INFINITY;
-		idle_us = (clock_now_ns() - site->run->last_active_ns) / 1000;
-		return idle_us < spec->stop_after_us ? spec->stop_after_us - idle_us : 0;
+		return ladder_left_us(site);
 	case TIMER_STOP:
 		if (site->run->killed)
 			return KILL_RETRY_US;
@@ -354,12 +351,15 @@ static void become_awake(struct site *site, const char *by)
 	} else {
 		run->wake_ns = clock_now_ns();
 		run_unwatch_freeze(run);
+		ladder_cancel(run);
 		hold_release(&run->hold);
 		run->stop_when_frozen = false;
+		run->page_by = NULL;
+		run->page_error = 0;
 		r = cgroup_set_frozen(run->container.cgroup_fd, false);
 		if (r < 0)
 			log_error("site %s: cannot be thawed: %s", site->name, strerror(-r));
-		if (site->state == STATE_FROZEN) {
+		if (site_rule(site->state)->asleep) {
 			site->thaws++;
 			note_wake(site, by);
 		}
@@ -399,6 +399,10 @@ static void become_frozen(struct site *site, const char *by)
 	struct run *run = site->run;
 	int r;
 
+	if (site_rule(site->state)->asleep) { /* it was not paged out */
+		set_state(site, STATE_FROZEN, by);
+		return;
+	}
 	run_unwatch_freeze(run);
 	r = hold_take(&run->hold, &site->daemon->loop, &run->container, daemon_files_left(site->daemon),
 		      on_held_data, site);
@@ -411,6 +415,10 @@ static void become_frozen(struct site *site, const char *by)
 	if (run->hold.n > 0 &&
 	    (run->hold.owed || hold_pending(&run->hold) || !container_at_rest(&run->container))) {
 		site_dispatch(site, EVENT_CONNECTION, "a request is being answered");
+		return;
+	}
+	if (!run->stop_when_frozen && run->page_by) {
+		site_dispatch(site, EVENT_PAGE_OUT, run->page_by);
 		return;
 	}
 	if (!run->stop_when_frozen) {
@@ -496,6 +504,7 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 			failure_record(site, "start", ETIMEDOUT, "did not start within TimeoutStartSec=");
 	}
 	handover_shut_gate(run);
+	ladder_cancel(run);
 	set_state(site, STATE_STOPPING, by);
 	if (attaching || networks_cancel(run)) {
 		/* site_attached() goes on */
@@ -508,8 +517,8 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 			give_place_up(run); /* the launcher may be held for ever */
 		}
 	} else if (container_exists(&run->container) && !run->killed) {
-		stop_container(site, from == STATE_FROZEN,
-			       from == STATE_FROZEN ? event == EVENT_TIMEOUT : run->stop_when_frozen);
+		stop_container(site, site_rule(from)->asleep,
+			       site_rule(from)->asleep ? event == EVENT_TIMEOUT : run->stop_when_frozen);
 	}
 }
 
@@ -607,6 +616,13 @@ bool site_dispatch(struct site *site, enum site_event event, const char *by)
 		break;
 	case STATE_FROZEN:
 		become_frozen(site, by);
+		break;
+	case STATE_PAGING:
+		set_state(site, STATE_PAGING, by);
+		ladder_page_out(site, by);
+		break;
+	case STATE_PAGED:
+		set_state(site, STATE_PAGED, by);
 		break;
 	case STATE_STOPPING:
 		begin_stop(site, event, by);
@@ -752,7 +768,7 @@ void site_replace(struct site *site, struct launch_plan *plan, struct listener *
 		run_untrack(site->run); /* with the new times and addresses */
 		(void)run_track(site->run);
 	}
-	if (site->state == STATE_FROZEN)
+	if (site_rule(site->state)->asleep)
 		set_timer(site);
 	/* The container has not got the new ones, and still has the old ones: only another one is right. */
 	if (listeners_changed && site_rule(site->state)->container) {

@@ -42,6 +42,9 @@ struct run {
 	bool killed;             /* cgroup.kill was written: how it ended is our doing */
 	bool signalled;          /* KillSignal= was sent */
 	bool stop_when_frozen;   /* the verdict was stop: freeze, look, then stop */
+	bool paging;             /* the pager has it */
+	int page_error;          /* why it was not paged out since it sleeps; 0: not tried, or done */
+	const char *page_by;     /* what asked for that, or will once it is frozen; static; NULL: nothing */
 	bool tracked;            /* the reaper watches it */
 	bool notify_ready;       /* READY=1 came before the launcher's answer */
 	uint64_t last_active_ns; /* CLOCK_MONOTONIC, when it was found idle */

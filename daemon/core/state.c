@@ -37,6 +37,7 @@ static const unsigned char next_state[SITE_STATES][SITE_EVENTS] = {
 			[EVENT_EXITED] = STATE_COLD,
 			[EVENT_FREEZE] = STATE_FREEZING,
 			[EVENT_FROZEN] = STATE_FROZEN,
+			[EVENT_PAGE_OUT] = STATE_PAGING,
 			[EVENT_STOP] = STATE_STOPPING,
 			[EVENT_TIMEOUT] = STATE_AWAKE,
 		},
@@ -47,6 +48,29 @@ static const unsigned char next_state[SITE_STATES][SITE_EVENTS] = {
 			[EVENT_READY] = STATE_FROZEN,
 			[EVENT_EXITED] = STATE_COLD,
 			[EVENT_FREEZE] = STATE_FROZEN,
+			[EVENT_PAGE_OUT] = STATE_PAGING,
+			[EVENT_STOP] = STATE_STOPPING,
+			[EVENT_TIMEOUT] = STATE_STOPPING,
+		},
+	[STATE_PAGING] =
+		{
+			[EVENT_CONNECTION] = STATE_AWAKE,
+			[EVENT_WAKE] = STATE_AWAKE,
+			[EVENT_READY] = STATE_PAGING,
+			[EVENT_EXITED] = STATE_COLD,
+			[EVENT_FROZEN] = STATE_FROZEN,
+			[EVENT_PAGE_OUT] = STATE_PAGING,
+			[EVENT_PAGED] = STATE_PAGED,
+			[EVENT_STOP] = STATE_STOPPING,
+			[EVENT_TIMEOUT] = STATE_STOPPING,
+		},
+	[STATE_PAGED] =
+		{
+			[EVENT_CONNECTION] = STATE_AWAKE,
+			[EVENT_WAKE] = STATE_AWAKE,
+			[EVENT_READY] = STATE_PAGED,
+			[EVENT_EXITED] = STATE_COLD,
+			[EVENT_PAGE_OUT] = STATE_PAGED,
 			[EVENT_STOP] = STATE_STOPPING,
 			[EVENT_TIMEOUT] = STATE_STOPPING,
 		},
@@ -74,16 +98,31 @@ static const struct site_rule rules[SITE_STATES] = {
 	[STATE_STARTING] = {.name = "starting", .container = true, .timer = TIMER_START},
 	[STATE_AWAKE] = {.name = "awake", .container = true, .settled = true, .timer = TIMER_ACCEPT},
 	[STATE_FREEZING] = {.name = "freezing", .watched = true, .container = true, .timer = TIMER_FREEZE},
-	[STATE_FROZEN] =
-		{.name = "frozen", .watched = true, .container = true, .settled = true, .timer = TIMER_FROZEN},
+	[STATE_FROZEN] = {.name = "frozen",
+			  .watched = true,
+			  .container = true,
+			  .asleep = true,
+			  .settled = true,
+			  .timer = TIMER_FROZEN},
+	[STATE_PAGING] =
+		{.name = "paging", .watched = true, .container = true, .asleep = true, .timer = TIMER_FROZEN},
+	[STATE_PAGED] = {.name = "paged",
+			 .watched = true,
+			 .container = true,
+			 .asleep = true,
+			 .settled = true,
+			 .timer = TIMER_FROZEN},
 	[STATE_STOPPING] = {.name = "stopping", .container = true, .timer = TIMER_STOP},
 	[STATE_FAILED] = {.name = "failed", .settled = true, .timer = TIMER_BACKOFF},
 };
 
 static const char *const event_names[SITE_EVENTS] = {
-	[EVENT_CONNECTION] = "connection", [EVENT_WAKE] = "wake",     [EVENT_READY] = "ready",
-	[EVENT_FAILED] = "failed",         [EVENT_EXITED] = "exited", [EVENT_FREEZE] = "freeze",
-	[EVENT_FROZEN] = "frozen",         [EVENT_STOP] = "stop",     [EVENT_TIMEOUT] = "timeout",
+	[EVENT_CONNECTION] = "connection", [EVENT_WAKE] = "wake",
+	[EVENT_READY] = "ready",           [EVENT_FAILED] = "failed",
+	[EVENT_EXITED] = "exited",         [EVENT_FREEZE] = "freeze",
+	[EVENT_FROZEN] = "frozen",         [EVENT_PAGE_OUT] = "page out",
+	[EVENT_PAGED] = "paged",           [EVENT_STOP] = "stop",
+	[EVENT_TIMEOUT] = "timeout",
 };
 
 enum site_state site_next(enum site_state state, enum site_event event)

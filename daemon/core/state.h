@@ -13,6 +13,8 @@ enum site_state {
 	STATE_AWAKE,
 	STATE_FREEZING,
 	STATE_FROZEN,
+	STATE_PAGING,
+	STATE_PAGED,
 	STATE_STOPPING,
 	STATE_FAILED,
 	SITE_STATES
@@ -25,7 +27,9 @@ enum site_event {
 	EVENT_FAILED,     /* the start failed, or the container died and is to blame */
 	EVENT_EXITED,     /* the container has ended, with nothing to blame */
 	EVENT_FREEZE,     /* found idle, or a command */
-	EVENT_FROZEN,     /* the kernel says that all of it is frozen */
+	EVENT_FROZEN,     /* the kernel says that all of it is frozen; of what pages out: it stays in memory */
+	EVENT_PAGE_OUT,   /* found idle for longer, memory is short, or a command */
+	EVENT_PAGED,      /* its memory is in the swap */
 	EVENT_STOP,       /* found idle for longer, a command, or the site is removed */
 	EVENT_TIMEOUT,    /* the state's timer */
 	SITE_EVENTS
@@ -37,7 +41,7 @@ enum site_timer {
 	TIMER_START,   /* TimeoutStartSec= */
 	TIMER_ACCEPT,  /* TimeoutStartSec= again, after which nothing accepted is worth saying */
 	TIMER_FREEZE,  /* a freeze that does not finish is undone */
-	TIMER_FROZEN,  /* until StopAfterSec= is over */
+	TIMER_FROZEN,  /* until PageOutAfterSec= or StopAfterSec= is over */
 	TIMER_STOP,    /* TimeoutStopSec= */
 	TIMER_BACKOFF, /* 1 s to 60 s after a failure */
 };
@@ -46,6 +50,7 @@ struct site_rule {
 	const char *name;
 	bool watched;   /* listeners are in epoll: while the container accepts, that would be a busy loop */
 	bool container; /* there is, or may be, a process */
+	bool asleep;    /* it is frozen, and its open connections are held */
 	bool settled;   /* commands that wait have their answer */
 	enum site_timer timer;
 };

@@ -9,8 +9,8 @@
 #include "sites.h"
 #include "state.h"
 
-/* torporctl wake, freeze, stop, restart: one method, many sites. torpord answers when a site has come to rest,
- * so that each is asked on a connection of its own, several at a time. */
+/* torporctl wake, freeze, pageout, stop, restart: one method, many sites. torpord answers when a site has come
+ * to rest, so that each is asked on a connection of its own, several at a time. */
 
 #define AT_ONCE 16
 
@@ -154,6 +154,11 @@ enum exit_code command_wake(struct ctl *ctl)
 enum exit_code command_freeze(struct ctl *ctl)
 {
 	return change_sites(ctl, "Freeze");
+}
+
+enum exit_code command_pageout(struct ctl *ctl)
+{
+	return change_sites(ctl, "PageOut");
 }
 
 enum exit_code command_stop(struct ctl *ctl)

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{"why", "SITE", 1, 1, 0, "who woke it, what holds it awake, what comes next", command_why},
 	{"wake", "SITE...", 1, INT_MAX, 0, "start or thaw, and wait until it is awake", command_wake},
 	{"freeze", "SITE...", 1, INT_MAX, 0, "hibernate in memory", command_freeze},
+	{"pageout", "SITE...", 1, INT_MAX, 0, "hibernate to the swap", command_pageout},
 	{"stop", "SITE...", 1, INT_MAX, 0, "hibernate to nothing; the next connection wakes it", command_stop},
 	{"restart", "SITE...", 1, INT_MAX, 0, "stop, and wake anew", command_restart},
 	{"set", "SITE KEY=VALUE...", 1, INT_MAX, OPTION_SLICE | OPTION_PERSIST,

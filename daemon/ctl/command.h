@@ -21,6 +21,7 @@ enum exit_code command_status(struct ctl *ctl);
 enum exit_code command_why(struct ctl *ctl);
 enum exit_code command_wake(struct ctl *ctl);
 enum exit_code command_freeze(struct ctl *ctl);
+enum exit_code command_pageout(struct ctl *ctl);
 enum exit_code command_stop(struct ctl *ctl);
 enum exit_code command_restart(struct ctl *ctl);
 enum exit_code command_set(struct ctl *ctl);

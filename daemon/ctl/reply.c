@@ -80,7 +80,7 @@ const char *reply_describe(struct arena *arena, const struct reply *reply, const
 	if (str_equal(name, "NoSuchState"))
 		return arena_printf(arena,
 				    "there is no state %s. There are: cold, starting, awake, freezing, frozen, "
-				    "stopping, failed",
+				    "paging, paged, stopping, failed",
 				    (text = field_text(arena, reply->parameters, "state")) ? text : "?");
 	if (str_equal(name, "PermissionDenied"))
 		return "torpord refuses: only root may change things; members of the group that ControlGroup= "

@@ -12,16 +12,17 @@
 static const struct {
 	const char *name, *mark;
 } states[] = {
-	{"starting", MARK_YELLOW}, {"awake", MARK_GREEN}, {"freezing", MARK_YELLOW}, {"stopping", MARK_YELLOW},
-	{"failed", MARK_RED},      {"frozen", MARK_BLUE}, {"cold", MARK_PLAIN},
+	{"starting", MARK_YELLOW}, {"awake", MARK_GREEN},   {"freezing", MARK_YELLOW},
+	{"stopping", MARK_YELLOW}, {"paging", MARK_YELLOW}, {"failed", MARK_RED},
+	{"frozen", MARK_BLUE},     {"paged", MARK_BLUE},    {"cold", MARK_PLAIN},
 };
 
 #define N_STATES    (sizeof states / sizeof states[0])
 #define UNKNOWN_MAX 8 /* states of another version that are told */
 
 /* How counts are told: what runs first. */
-static const char *const count_order[] = {"awake",    "starting", "freezing", "frozen",
-					  "stopping", "cold",     "failed"};
+static const char *const count_order[] = {"awake", "starting", "freezing", "frozen", "paging",
+					  "paged", "stopping", "cold",     "failed"};
 
 size_t state_rank(const char *state)
 {

@@ -176,17 +176,37 @@ static void print_use(struct ctl *ctl, const json_t *status)
 			     : NULL);
 }
 
+const char *status_rungs(struct ctl *ctl, const json_t *status, const char *last)
+{
+	static const struct {
+		const char *key, *text;
+	} rungs[] = {
+		{"freezes_in_us", "frozen"},
+		{"pages_out_in_us", "paged out"},
+		{"stops_in_us", "stopped"},
+	};
+	const char *before = NULL, *text = NULL;
+
+	for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++) {
+		const char *in = span(ctl, status, rungs[i].key);
+
+		if (!in)
+			continue;
+		if (text)
+			before = before ? arena_printf(&ctl->arena, "%s, %s", before, text) : text;
+		text = arena_printf(&ctl->arena, "%s in %s", rungs[i].text, in);
+	}
+	return before ? arena_printf(&ctl->arena, "%s%s%s", before, last, text) : text;
+}
+
 static const char *hibernation(struct ctl *ctl, const json_t *status)
 {
-	const char *freezes = span(ctl, status, "freezes_in_us"), *stops = span(ctl, status, "stops_in_us");
+	const char *rungs = status_rungs(ctl, status, ", ");
 	const char *busy = field_text(&ctl->arena, status, "busy"),
 		   *keep = field_text(&ctl->arena, status, "keep");
 
-	if (freezes && stops)
-		return arena_printf(&ctl->arena, "frozen in %s, stopped in %s", freezes, stops);
-	if (freezes || stops)
-		return arena_printf(&ctl->arena, "%s in %s", freezes ? "frozen" : "stopped",
-				    freezes ? freezes : stops);
+	if (rungs)
+		return rungs;
 	if (busy && *busy)
 		return arena_printf(&ctl->arena, "not while it is busy: %s", busy);
 	if (keep && *keep && !str_equal(keep, "no"))

@@ -15,5 +15,8 @@ void host_print(struct ctl *ctl, const json_t *host);
 const char *status_failure(struct ctl *ctl, const json_t *status);
 const char *status_addresses(struct ctl *ctl, const json_t *status);
 
+/* "frozen in 18s, paged out in 5min and stopped in 10min": what comes next; last stands before the last one. */
+const char *status_rungs(struct ctl *ctl, const json_t *status, const char *last);
+
 /* How long the last wake took; NULL also when it led to nothing. */
 const char *status_took(struct ctl *ctl, const json_t *status);

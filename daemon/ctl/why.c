@@ -54,6 +54,9 @@ static void say_state(struct ctl *ctl, const json_t *status, const char *site)
 	else if (state_is(status, "frozen"))
 		say(ctl,
 		    "It is in memory and does not run; a connection, or a byte on one that is open, thaws it.");
+	else if (state_is(status, "paged"))
+		say(ctl,
+		    "Its memory is in the swap; a connection, or a byte on one that is open, lets it go on.");
 }
 
 static void say_wake(struct ctl *ctl, const json_t *status)
@@ -98,21 +101,18 @@ static void say_busy(struct ctl *ctl, const json_t *status)
 static void say_next(struct ctl *ctl, const json_t *status)
 {
 	struct arena *arena = &ctl->arena;
-	const char *freezes = span(ctl, status, "freezes_in_us"), *stops = span(ctl, status, "stops_in_us");
+	const char *rungs = status_rungs(ctl, status, " and ");
 	const char *keep = field_raw(status, "keep"), *busy = field_raw(status, "busy");
 
-	if (freezes && stops)
-		say(ctl, arena_printf(arena, "If nothing happens it is frozen in %s and stopped in %s.",
-				      freezes, stops));
-	else if (freezes || stops)
-		say(ctl, arena_printf(arena, "If nothing happens it is %s in %s.",
-				      freezes ? "frozen" : "stopped", freezes ? freezes : stops));
+	if (rungs)
+		say(ctl, arena_printf(arena, "If nothing happens it is %s.", rungs));
 	else if (state_is(status, "awake") && busy && *busy)
 		say(ctl, "It hibernates when that is over and the times of [Hibernate] have passed.");
 	if (keep && str_equal(keep, "awake"))
 		say(ctl, "Its unit keeps it awake (Keep=awake): it never hibernates by itself.");
 	else if (keep && str_equal(keep, "warm"))
-		say(ctl, "Its unit keeps it warm (Keep=warm): by itself it is frozen, never stopped.");
+		say(ctl,
+		    "Its unit keeps it warm (Keep=warm): by itself it is frozen, never paged out or stopped.");
 }
 
 static void say_trouble(struct ctl *ctl, const json_t *status)

@@ -58,6 +58,11 @@ static const struct choice proc_choices[] = {
 	{"ptraceable", PROC_PTRACEABLE},
 	{0},
 };
+static const struct choice swap_full_choices[] = {
+	{"stop", SWAP_FULL_STOP},
+	{"none", SWAP_FULL_NONE},
+	{0},
+};
 static const struct choice keep_choices[] = {
 	{"no", KEEP_NONE},
 	{"warm", KEEP_WARM},
@@ -400,6 +405,16 @@ static const struct key keys[] = {
 	{HIBERNATE("FreezeAfterSec", type_span, freeze_after_us), .argument = SECONDS, .fallback = "30s",
 	 .help = "How long the site must have been idle to be frozen: it stays in memory, takes no CPU, "
 		 "and goes on with the next connection or byte. infinity is never."},
+	{HIBERNATE("PageOutAfterSec", type_span, page_out_after_us), .argument = SECONDS,
+	 .fallback = "infinity",
+	 .help = "How long the site must have been idle, counted from the same instant, for its memory to be "
+		 "written to the swap: it stays frozen, and goes on where it was with the next connection or "
+		 "byte, reading back what it needs. infinity is never, but for a shortage of memory."},
+	{HIBERNATE("SwapFullAction", type_choice_small, swap_full_action), .argument = "stop|none",
+	 .choices = swap_full_choices, .fallback = "stop",
+	 .help = "What becomes of the site when it is to be paged out and there is no swap, or too little "
+		 "is left of it: with stop it is stopped, the next rung down; with none it stays frozen in "
+		 "memory until StopAfterSec= is over."},
 	{HIBERNATE("StopAfterSec", type_span, stop_after_us), .argument = SECONDS, .fallback = "10min",
 	 .help = "How long the site must have been idle, counted from the same instant, to be stopped: "
 		 "the next connection starts it anew. infinity is never."},
@@ -408,8 +423,8 @@ static const struct key keys[] = {
 	 .help = "The site is idle only while it takes less than this share of one CPU."},
 	{HIBERNATE("Keep", type_choice, keep), .argument = "no|warm|awake", .choices = keep_choices,
 	 .fallback = "no",
-	 .help = "What is spared to the site: with warm it is frozen but never stopped, with awake it "
-		 "is never hibernated."},
+	 .help = "What is spared to the site: with warm it is frozen but never paged out or stopped, with "
+		 "awake it is never hibernated."},
 	{HIBERNATE("Priority", type_int, priority), .argument = "NUMBER", .min = -100, .max = 100,
 	 .fallback = "0",
 	 .help = "Where several sites wake at a time, the higher goes first; under memory pressure, the "

@@ -144,7 +144,8 @@ static inline bool handover_intercepts(enum handover handover)
 
 enum service_type { TYPE_SIMPLE, TYPE_NOTIFY };
 enum notify_access { NOTIFY_NONE, NOTIFY_MAIN, NOTIFY_ALL };
-enum keep { KEEP_NONE, KEEP_WARM, KEEP_AWAKE }; /* Keep=no|warm|awake */
+enum swap_full_action { SWAP_FULL_STOP, SWAP_FULL_NONE }; /* SwapFullAction=stop|none */
+enum keep { KEEP_NONE, KEEP_WARM, KEEP_AWAKE };           /* Keep=no|warm|awake */
 
 /* An effective unit: what a site's file, its templates and drop-ins come to, specifiers expanded. Immutable.
  * Lists are NULL where empty. The struct and all it points to but its resources are one block of memory of
@@ -219,11 +220,13 @@ struct site_spec {
 	struct blob *resource_blob;            /* where they are; NULL: the defaults */
 
 	/* [Hibernate] */
-	uint64_t freeze_after_us; /* idle this long: freeze; default 30 s; SPEC_INFINITY: never */
-	uint64_t stop_after_us;   /* idle this long, counted from the same instant: stop; default 10 min */
-	double idle_cpu;          /* IdleCPU=: below this share of one CPU it is idle; default 0.01 (1%) */
-	enum keep keep;           /* default KEEP_NONE */
-	int priority;             /* Priority=: -100..100, higher wakes first; default 0 */
+	uint64_t freeze_after_us;   /* idle this long: freeze; default 30 s; SPEC_INFINITY: never */
+	uint64_t page_out_after_us; /* idle this long, counted from the same instant: page out; default never */
+	uint64_t stop_after_us;     /* idle this long, counted from the same instant: stop; default 10 min */
+	double idle_cpu;            /* IdleCPU=: below this share of one CPU it is idle; default 0.01 (1%) */
+	enum keep keep;             /* default KEEP_NONE */
+	int8_t swap_full_action;    /* enum swap_full_action; default SWAP_FULL_STOP */
+	int priority;               /* Priority=: -100..100, higher wakes first; default 0 */
 };
 
 /* Whether the site has a root of its own instead of the host's programs. */

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 
-STATES = ("cold", "starting", "awake", "freezing", "frozen", "stopping", "failed")
+STATES = ("cold", "starting", "awake", "freezing", "frozen", "paging", "paged", "stopping", "failed")
 
 
 def now_us():

@@ -93,7 +93,7 @@ static void test_watched(void **state)
 	(void)state;
 	FOR_EACH_STATE(s)
 	{
-		bool expected = s == STATE_COLD || s == STATE_FREEZING || s == STATE_FROZEN;
+		bool expected = s == STATE_COLD || s == STATE_FREEZING || site_rule(s)->asleep;
 
 		assert_int_equal(site_rule(s)->watched, expected);
 		/* A connection is an event exactly where somebody looks for it, and it wakes. */
@@ -145,6 +145,7 @@ static void test_wake(void **state)
 		[STATE_COLD] = STATE_STARTING,   [STATE_STARTING] = STATE_STARTING,
 		[STATE_AWAKE] = STATE_AWAKE,     [STATE_FREEZING] = STATE_AWAKE,
 		[STATE_FROZEN] = STATE_AWAKE,    [STATE_STOPPING] = STATE_STOPPING,
+		[STATE_PAGING] = STATE_AWAKE,    [STATE_PAGED] = STATE_AWAKE,
 		[STATE_FAILED] = STATE_STARTING,
 	};
 
@@ -157,7 +158,8 @@ static void test_timers(void **state)
 {
 	static const enum site_timer timers[SITE_STATES] = {
 		[STATE_STARTING] = TIMER_START, [STATE_FREEZING] = TIMER_FREEZE, [STATE_FROZEN] = TIMER_FROZEN,
-		[STATE_STOPPING] = TIMER_STOP,  [STATE_AWAKE] = TIMER_ACCEPT,    [STATE_FAILED] = TIMER_BACKOFF,
+		[STATE_PAGING] = TIMER_FROZEN,  [STATE_PAGED] = TIMER_FROZEN,    [STATE_STOPPING] = TIMER_STOP,
+		[STATE_AWAKE] = TIMER_ACCEPT,   [STATE_FAILED] = TIMER_BACKOFF,
 	};
 
 	(void)state;
@@ -176,8 +178,8 @@ static void test_settled(void **state)
 {
 	(void)state;
 	FOR_EACH_STATE(s)
-	assert_int_equal(site_rule(s)->settled,
-			 s == STATE_COLD || s == STATE_AWAKE || s == STATE_FROZEN || s == STATE_FAILED);
+	assert_int_equal(site_rule(s)->settled, s == STATE_COLD || s == STATE_AWAKE || s == STATE_FROZEN ||
+							s == STATE_PAGED || s == STATE_FAILED);
 }
 
 /* A start can be over, and READY=1 come, whenever there is a container: only a starting site becomes awake by
@@ -222,8 +224,31 @@ static void test_freezing(void **state)
 		assert_cell(legal(s, EVENT_FREEZE) ==
 				    (s == STATE_AWAKE || s == STATE_FREEZING || s == STATE_FROZEN),
 			    s, EVENT_FREEZE);
-		assert_cell(legal(s, EVENT_FROZEN) == (s == STATE_FREEZING || s == STATE_STOPPING), s,
-			    EVENT_FROZEN);
+		assert_cell(legal(s, EVENT_FROZEN) ==
+				    (s == STATE_FREEZING || s == STATE_PAGING || s == STATE_STOPPING),
+			    s, EVENT_FROZEN);
+	}
+}
+
+/* Only what is frozen is paged out; from there the ways are those of a frozen site. */
+static void test_paging(void **state)
+{
+	(void)state;
+	assert_int_equal(site_next(STATE_FROZEN, EVENT_PAGE_OUT), STATE_PAGING);
+	assert_int_equal(site_next(STATE_FREEZING, EVENT_PAGE_OUT), STATE_PAGING);
+	assert_int_equal(site_next(STATE_PAGING, EVENT_PAGED), STATE_PAGED);
+	assert_int_equal(site_next(STATE_PAGING, EVENT_FROZEN), STATE_FROZEN);
+	FOR_EACH_STATE(s)
+	{
+		bool asleep = s == STATE_FROZEN || s == STATE_PAGING || s == STATE_PAGED;
+
+		assert_int_equal(site_rule(s)->asleep, asleep);
+		assert_cell(legal(s, EVENT_PAGE_OUT) == (asleep || s == STATE_FREEZING), s, EVENT_PAGE_OUT);
+		assert_cell(legal(s, EVENT_PAGED) == (s == STATE_PAGING), s, EVENT_PAGED);
+		FOR_EACH_EVENT(event)
+		if (asleep && event != EVENT_READY && event != EVENT_FREEZE && event != EVENT_FROZEN &&
+		    event != EVENT_PAGE_OUT && event != EVENT_PAGED)
+			assert_cell(site_next(s, event) == site_next(STATE_FROZEN, event), s, event);
 	}
 }
 
@@ -268,10 +293,13 @@ static void test_print(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),   cmocka_unit_test(test_cells),      cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_watched), cmocka_unit_test(test_containers), cmocka_unit_test(test_wake),
-		cmocka_unit_test(test_timers),  cmocka_unit_test(test_settled),    cmocka_unit_test(test_ready),
-		cmocka_unit_test(test_failed),  cmocka_unit_test(test_freezing),   cmocka_unit_test(test_print),
+		cmocka_unit_test(test_names),      cmocka_unit_test(test_cells),
+		cmocka_unit_test(test_paths),      cmocka_unit_test(test_watched),
+		cmocka_unit_test(test_containers), cmocka_unit_test(test_wake),
+		cmocka_unit_test(test_timers),     cmocka_unit_test(test_settled),
+		cmocka_unit_test(test_ready),      cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_freezing),   cmocka_unit_test(test_paging),
+		cmocka_unit_test(test_print),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
