@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <linux/filter.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
-#include "interceptor.h"
+#include "mount-run.h"
 #include "plan.h"
 #include "step.h"
 
@@ -18,25 +20,22 @@
 struct child_context {
 	const struct launch_plan *plan;
 	char *const *envp;
-	int table_end;           /* what of the launcher's descriptors it needs lies below */
-	const int *listener_fds; /* [plan->spec->n_listeners], each at least CHILD_FD_BASE, as the next three */
-	int stdin_fd, stdout_fd, stderr_fd;
+	const char *const *programs; /* paths to be tried, NULL-terminated */
+	const char *oom_score;       /* to be written */
+	size_t oom_score_bytes;      /* 0: nothing is */
+	int table_end;               /* what of the launcher's descriptors it needs lies below */
 
-	struct intercept_hello hello;     /* to the interceptor, */
-	struct intercept_socket *sockets; /* [hello.n_listeners] */
-	int channel_fd;                   /* by this socket */
-	int notify_fd;                    /* the listener of its own seccomp filter */
+	const int *fds; /* [n_fds], what will be 0, 1, ...: each at least CHILD_FD_BASE, as the next one */
+	unsigned n_fds;
+	int channel_fd; /* the interceptor's, where this message goes: */
+	const struct msghdr *message;
+	int *notify_fd; /* where the listener of its filter is written to before */
 
-	/* Sources of the binds in the unit's list, in their order: mounts that are attached nowhere yet;
-	 * -ENOENT where an optional one is missing. NULL: binds open their sources themselves, on the host. */
-	const int *bind_fds;
-	unsigned next_bind;
-	int *held_fds; /* room for one of each MOUNT_OP_HOLD */
-	unsigned n_held, next_held;
+	struct sock_fprog filter; /* of system calls, set with these flags */
+	unsigned filter_flags;
 
-	int root_fd;      /* of the root that the container has for its own; -EBADF: the sandbox's */
-	bool untrusted;   /* targets may lie in what a tenant can write */
-	uint64_t resolve; /* how the targets of the present operation are found there */
+	struct mount_run *mounts; /* as the launcher leaves it */
+	int root_fd;              /* of the root that the container has for its own; -EBADF: the sandbox's */
 
 	/* What the launcher reads when the child is gone. */
 	int error;             /* errno of the failed step; 0: execve has happened */
@@ -45,19 +44,9 @@ struct child_context {
 };
 
 /* Runs every step. Does not return: it becomes the program, or exits with the context's error set. Suits
- * clone3_vfork(). */
+ * clone3_call(). */
 void child_main(void *context) __attribute__((noreturn));
 
-/* Mounts (child-mounts.c); also used by the launcher to make the shared root and sandboxes. Each 0 or -errno.
- * child_mount_root() puts an empty root over the present one and goes there; child_mount() carries operations
- * begin to end - 1 of a list out below the working directory, and sets context->detail. */
-int child_mount_root(void);
-int child_mount(struct child_context *context, const struct mount_list *list, uint32_t begin, uint32_t end);
-
-/* A new file system of a type that is mounted nowhere yet, with parameters and attributes "mode=0755,ro": a
- * descriptor or -errno. */
-int child_new_filesystem(const char *type, const char *options, uint64_t attributes);
-
-/* A mount of the host's source that is attached nowhere yet, with the operation's attributes: a descriptor or
- * -errno. */
-int child_open_source(const struct mount_op *op, const char *source);
+/* The step of child_main() that carries out a list from `begin` to its end (child-mounts.c). 0 or -errno, with
+ * the context's detail. */
+long child_mount(struct child_context *context, const struct mount_list *list, uint32_t begin);

@@ -57,5 +57,8 @@ void launcher_submit(struct launcher *launcher, struct launch_job *job);
 /* The next job that is done, or NULL. */
 struct launch_job *launcher_next_done(struct launcher *launcher);
 
+/* Enters the failure of a start into its job. Returns error, a -errno. */
+int launch_job_fail(struct launch_job *job, enum launch_step step, int error, const char *detail);
+
 /* "failed at step exec: /usr/bin/foo: No such file or directory (/etc/torpor/sites/foo.site:4)" */
 const char *launch_job_error(const struct launch_job *job, char *buf, size_t size);

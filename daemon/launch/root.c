@@ -7,8 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "child.h"
 #include "cleanup.h"
+#include "mount-source.h"
 #include "str.h"
 
 static const struct mount_op whole_tree = {.flags = MOUNT_OP_RECURSIVE | MOUNT_OP_RDONLY},
@@ -46,7 +46,7 @@ static int open_kept(const struct launch_plan *plan)
 
 	if (r < 0)
 		return r;
-	fd = child_open_source(&one_folder, path);
+	fd = mount_source_clone(&one_folder, path);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
@@ -64,7 +64,7 @@ static int open_upper(const struct launch_plan *plan)
 
 	if (!str_equal(plan->spec->overlay, "tmpfs"))
 		return open_kept(plan);
-	fd = child_new_filesystem("tmpfs", "mode=0755,size=10%", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	fd = mount_source_create("tmpfs", "mode=0755,size=10%", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	r = fd < 0 ? fd : make_folders(fd, plan);
 	return r < 0 ? r : steal_fd(&fd);
 }
@@ -78,7 +78,7 @@ int root_open(struct root *root, const struct launch_plan *plan, struct image_ca
 		return 0;
 	*detail = spec->root_image ? spec->root_image : spec->root_directory;
 	root->base_fd = spec->root_image ? image_open(images, host, spec->root_image)
-					 : child_open_source(&whole_tree, spec->root_directory);
+					 : mount_source_clone(&whole_tree, spec->root_directory);
 	if (root->base_fd < 0)
 		return root->base_fd;
 	if (!spec->overlay)
@@ -106,10 +106,10 @@ static int mount_overlay(const struct root *root)
 	if (r == 0)
 		r = attach(root->upper_fd, "upper");
 	return r < 0 ? r
-		     : child_new_filesystem("overlay",
-					    "lowerdir=lower,upperdir=upper/upper,workdir=upper/work,"
-					    "redirect_dir=nofollow,metacopy=off,index=off",
-					    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+		     : mount_source_create("overlay",
+					   "lowerdir=lower,upperdir=upper/upper,workdir=upper/work,"
+					   "redirect_dir=nofollow,metacopy=off,index=off",
+					   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 }
 
 int root_mount(const struct root *root, const struct launch_plan *plan, int *ret_fd, const char **detail)

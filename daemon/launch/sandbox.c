@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "child.h"
 #include "cleanup.h"
+#include "mount-run.h"
 
 #define FIRST_HIGH 8192
 
@@ -91,7 +91,7 @@ static int make_namespaces(struct sandbox *sandbox, const struct sandbox_host *h
 static int make_root(struct sandbox *sandbox, const struct sandbox_host *host, const struct shared_root *shared,
 		     const struct mount_list *list, const char **detail)
 {
-	struct child_context context = {0};
+	struct mount_run run = MOUNT_RUN_NONE;
 	int r = 0;
 
 	if (setns(shared->namespace_fd, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0)
@@ -99,10 +99,10 @@ static int make_root(struct sandbox *sandbox, const struct sandbox_host *host, c
 	if (r == 0)
 		r = sandbox->mounts_fd = open_high(host, "thread-self/ns/mnt");
 	if (r >= 0)
-		r = child_mount_root();
+		r = mount_run_root();
 	if (r >= 0)
-		r = child_mount(&context, list, 0, list->n_ahead);
-	*detail = context.detail;
+		r = mount_run_list(&run, list, list->n_ahead);
+	*detail = run.detail;
 	return r;
 }
 

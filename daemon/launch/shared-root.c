@@ -9,9 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "child.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "mount-run.h"
 
 void shared_root_init(struct shared_root *root)
 {
@@ -35,15 +35,15 @@ static uint64_t etc_stamp(void)
 /* In a copy of the host's namespace: mount all of it, and leave the rest behind. */
 static int mount_all(const struct mount_list *list, const char **detail)
 {
-	struct child_context context = {0};
+	struct mount_run run = MOUNT_RUN_NONE;
 	/* Nothing that is mounted here may show on the host, nor the other way round. */
 	int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
 
 	if (r == 0)
-		r = child_mount_root();
+		r = mount_run_root();
 	if (r == 0)
-		r = child_mount(&context, list, 0, list->n_ops);
-	*detail = context.detail;
+		r = mount_run_list(&run, list, list->n_ops);
+	*detail = run.detail;
 	/* The host's own root comes to lie on top of the new one, and is taken off. */
 	if (r == 0 && (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0))
 		r = -errno;

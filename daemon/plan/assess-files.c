@@ -190,8 +190,8 @@ void assess_proc(struct assessment *a)
 	unsigned masked = 0, read_only = 0;
 
 	for (uint32_t i = 0; i < list->n_ops; i++) {
-		masked += list->ops[i].kind == MOUNT_OP_MASK_FILE || list->ops[i].kind == MOUNT_OP_MASK_FOLDER;
-		read_only += list->ops[i].kind == MOUNT_OP_REBIND_READ_ONLY;
+		masked += list->ops[i].kind == MOUNT_OP_MASK;
+		read_only += list->ops[i].kind == MOUNT_OP_COVER_READ_ONLY;
 	}
 	assessment_find(a, masked > 0 && read_only > 0 ? 0 : 100,
 			arena_printf(a->arena, "%u masked %u read-only", masked, read_only),

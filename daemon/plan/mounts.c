@@ -20,9 +20,8 @@ static const char *const shared_etc[] = {
 };
 
 /* Names under /proc that tell of the host or change it: as Docker and runc mask them (SECURITY: defaults). */
-static const char *const masked_proc_files[] = {"interrupts",  "kcore",      "keys",       "latency_stats",
-						"sched_debug", "timer_list", "timer_stats"};
-static const char *const masked_proc_folders[] = {"acpi", "asound", "scsi"};
+static const char *const masked_proc[] = {"interrupts", "kcore",       "keys", "latency_stats", "sched_debug",
+					  "timer_list", "timer_stats", "acpi", "asound",        "scsi"};
 static const char *const read_only_proc[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
 
 static const struct {
@@ -113,20 +112,16 @@ static void add_proc_each(struct mount_builder *b, enum mount_op_kind kind, cons
 
 static void add_proc(struct mount_builder *b, const struct site_spec *spec)
 {
-	static const char *const options[] = {
+	static const char *const hidepid[] = {
 		[PROC_DEFAULT] = NULL,
-		[PROC_NO_ACCESS] = "hidepid=noaccess",
-		[PROC_INVISIBLE] = "hidepid=invisible",
-		[PROC_PTRACEABLE] = "hidepid=ptraceable",
+		[PROC_NO_ACCESS] = "noaccess",
+		[PROC_INVISIBLE] = "invisible",
+		[PROC_PTRACEABLE] = "ptraceable",
 	};
 
-	mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM, .flags = MOUNT_OP_NOEXEC}, "proc",
-		       "/proc", options[spec->protect_proc]);
-	add_proc_each(b, MOUNT_OP_MASK_FILE, masked_proc_files,
-		      sizeof masked_proc_files / sizeof masked_proc_files[0]);
-	add_proc_each(b, MOUNT_OP_MASK_FOLDER, masked_proc_folders,
-		      sizeof masked_proc_folders / sizeof masked_proc_folders[0]);
-	add_proc_each(b, MOUNT_OP_REBIND_READ_ONLY, read_only_proc,
+	mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_PROC}, NULL, "/proc", hidepid[spec->protect_proc]);
+	add_proc_each(b, MOUNT_OP_MASK, masked_proc, sizeof masked_proc / sizeof masked_proc[0]);
+	add_proc_each(b, MOUNT_OP_COVER_READ_ONLY, read_only_proc,
 		      sizeof read_only_proc / sizeof read_only_proc[0]);
 }
 
@@ -254,8 +249,8 @@ static bool needs_own_devices(const struct site_spec *spec)
 /* The container's own file systems into a root that they were not made in. */
 static void add_moves(struct mount_builder *b, const struct site_spec *spec)
 {
+	mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_PLACE}, NULL, "/proc", NULL);
 	add_move(b, "/dev", 0);
-	add_move(b, "/proc", 0);
 	if (!has_target(spec, "/run"))
 		add_move(b, "/run", 0);
 	if (!has_target(spec, "/tmp"))
@@ -271,12 +266,39 @@ static void add_folder(struct mount_builder *b, const char *path, uid_t uid, gid
 	mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM}, "tmpfs", path, options);
 }
 
+static void add_mount(struct mount_builder *b, const struct mount_spec *m)
+{
+	struct mount_op op = {.kind = m->kind == MOUNT_TMPFS ? MOUNT_OP_FILESYSTEM : MOUNT_OP_BIND};
+
+	op.flags |= m->optional ? MOUNT_OP_OPTIONAL : 0;
+	op.flags |= m->recursive ? MOUNT_OP_RECURSIVE : 0;
+	op.flags |= m->kind == MOUNT_BIND_READ_ONLY ? MOUNT_OP_RDONLY : 0;
+	if (m->kind == MOUNT_TMPFS)
+		mount_list_add(b, op, "tmpfs", m->target, m->options ? m->options : "mode=0755,size=10%");
+	else
+		mount_list_add(b, op, m->source, m->target, NULL);
+}
+
+/* What the unit mounts, and the folders of its sockets in between. */
+static void add_mounts(struct mount_builder *b, const struct site_spec *spec, const struct host *host,
+		       uid_t uid, gid_t gid)
+{
+	struct socket_folder folders[SPEC_LISTENERS_MAX];
+	unsigned n_folders = folders_find(spec, host, folders);
+
+	for (unsigned i = 0; i <= spec->n_mounts; i++) {
+		for (unsigned k = 0; k < n_folders; k++)
+			if (folders[k].before == i)
+				add_folder(b, folders[k].path, uid, gid);
+		if (i < spec->n_mounts && !str_path_within(spec->mounts[i].target, "/proc"))
+			add_mount(b, &spec->mounts[i]);
+	}
+}
+
 static void add_unit(struct mount_builder *b, const struct site_spec *spec, const struct host *host, uid_t uid,
 		     gid_t gid)
 {
 	const struct mount_op resolver = {.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_OPTIONAL | MOUNT_OP_RDONLY};
-	struct socket_folder folders[SPEC_LISTENERS_MAX];
-	unsigned n_folders = folders_find(spec, host, folders);
 	char path[4096];
 
 	if (spec_has_root(spec))
@@ -284,35 +306,29 @@ static void add_unit(struct mount_builder *b, const struct site_spec *spec, cons
 	/* Before the unit's own, which may cover it. */
 	if (spec_names_network(spec))
 		mount_list_add(b, resolver, MOUNT_NETWORK_RESOLV_CONF, "/etc/resolv.conf", NULL);
-	for (unsigned i = 0; i < spec->n_mounts; i++) {
-		const struct mount_spec *m = &spec->mounts[i];
-		struct mount_op op = {.kind = m->kind == MOUNT_TMPFS ? MOUNT_OP_FILESYSTEM : MOUNT_OP_BIND};
-
-		for (unsigned k = 0; k < n_folders; k++)
-			if (folders[k].before == i)
-				add_folder(b, folders[k].path, uid, gid);
-		op.flags |= m->optional ? MOUNT_OP_OPTIONAL : 0;
-		op.flags |= m->recursive ? MOUNT_OP_RECURSIVE : 0;
-		op.flags |= m->kind == MOUNT_BIND_READ_ONLY ? MOUNT_OP_RDONLY : 0;
-		if (m->kind == MOUNT_TMPFS)
-			mount_list_add(b, op, "tmpfs", m->target,
-				       m->options ? m->options : "mode=0755,size=10%");
-		else
-			mount_list_add(b, op, m->source, m->target, NULL);
-	}
-	for (unsigned k = 0; k < n_folders; k++)
-		if (folders[k].before == spec->n_mounts)
-			add_folder(b, folders[k].path, uid, gid);
+	add_mounts(b, spec, host, uid, gid);
 	if (spec->notify_access != NOTIFY_NONE) {
 		snprintf(path, sizeof path, "%s/notify", host->run_dir);
 		mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_BIND, .flags = MOUNT_OP_RDONLY}, path,
 			       CONTAINER_NOTIFY_SOCKET, NULL);
 	}
-	paths_add(b, spec);
+	paths_add(b, spec, false);
 	if (needs_own_devices(spec))
 		seal_devices(b);
 	if (!spec->overlay)
 		mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_READ_ONLY}, NULL, "/", NULL);
+	b->n_ahead = b->n_ops;
+}
+
+/* What the unit has in /proc, which then goes to its place. */
+static void add_unit_proc(struct mount_builder *b, const struct site_spec *spec)
+{
+	for (unsigned i = 0; i < spec->n_mounts; i++)
+		if (str_path_within(spec->mounts[i].target, "/proc"))
+			add_mount(b, &spec->mounts[i]);
+	paths_add(b, spec, true);
+	if (spec_has_root(spec))
+		add_move(b, "/proc", 0);
 }
 
 int mounts_compile_shared(const struct host *host, bool own_root, struct mount_list **ret, size_t *ret_bytes)
@@ -323,6 +339,7 @@ int mounts_compile_shared(const struct host *host, bool own_root, struct mount_l
 		add_host(&b, host);
 	add_device_nodes(&b, "mode=0755,size=64k,nr_inodes=64");
 	seal_devices(&b);
+	b.n_ahead = b.n_ops;
 	return mount_list_finish(&b, ret, ret_bytes);
 }
 
@@ -350,6 +367,7 @@ int mounts_compile_unit(const struct site_spec *spec, const struct host *host, u
 	struct mount_builder b = {0};
 
 	add_unit(&b, spec, host, uid, gid);
+	add_unit_proc(&b, spec);
 	return mount_list_finish(&b, ret, ret_bytes);
 }
 
@@ -362,8 +380,9 @@ const char *mount_op_name(enum mount_op_kind kind)
 		[MOUNT_OP_BIND] = "bind",
 		[MOUNT_OP_FILESYSTEM] = "filesystem",
 		[MOUNT_OP_MOVE] = "move",
-		[MOUNT_OP_MASK_FILE] = "mask-file",
-		[MOUNT_OP_MASK_FOLDER] = "mask-folder",
+		[MOUNT_OP_PLACE] = "place",
+		[MOUNT_OP_PROC] = "proc",
+		[MOUNT_OP_MASK] = "mask",
 		[MOUNT_OP_READ_ONLY] = "read-only",
 		[MOUNT_OP_WRITABLE] = "writable",
 		[MOUNT_OP_SEAL] = "seal",
@@ -371,7 +390,6 @@ const char *mount_op_name(enum mount_op_kind kind)
 		[MOUNT_OP_RELEASE] = "release",
 		[MOUNT_OP_COVER_READ_ONLY] = "cover-read-only",
 		[MOUNT_OP_HIDE] = "hide",
-		[MOUNT_OP_REBIND_READ_ONLY] = "rebind-read-only",
 	};
 
 	return names[kind];

@@ -18,16 +18,16 @@ enum mount_op_kind {
 	MOUNT_OP_BIND,       /* clone of the host's source at target, made there when missing */
 	MOUNT_OP_FILESYSTEM, /* a new file system of type source at target, with options */
 	MOUNT_OP_MOVE,      /* what is mounted at target in the shared root, to the same place in the own one */
-	MOUNT_OP_MASK_FILE, /* the null device over target */
-	MOUNT_OP_MASK_FOLDER,      /* an empty, read-only folder over target */
-	MOUNT_OP_READ_ONLY,        /* what is mounted at target so far, read-only, and nothing below it */
-	MOUNT_OP_WRITABLE,         /* the same, writable again */
-	MOUNT_OP_SEAL,             /* everything mounted so far: read-only, nosuid, nodev */
-	MOUNT_OP_HOLD,             /* a clone of what is at target is kept, */
-	MOUNT_OP_RELEASE,          /* and put there again: the n-th that was held by the n-th of these */
-	MOUNT_OP_COVER_READ_ONLY,  /* target and everything mounted below it, read-only */
-	MOUNT_OP_HIDE,             /* nothing to be got at target */
-	MOUNT_OP_REBIND_READ_ONLY, /* target bound over itself, read-only */
+	MOUNT_OP_PLACE,     /* target, a folder, is found for the next MOUNT_OP_MOVE; made when missing */
+	MOUNT_OP_PROC,      /* a /proc of the process's pid namespace; options are the value of hidepid */
+	MOUNT_OP_MASK,      /* target is empty: the null device or an empty folder over it */
+	MOUNT_OP_READ_ONLY, /* what is mounted at target so far, read-only, and nothing below it */
+	MOUNT_OP_WRITABLE,  /* the same, writable again */
+	MOUNT_OP_SEAL,      /* everything mounted so far: read-only, nosuid, nodev */
+	MOUNT_OP_HOLD,      /* a clone of what is at target is kept, */
+	MOUNT_OP_RELEASE,   /* and put there again: the n-th that was held by the n-th of these */
+	MOUNT_OP_COVER_READ_ONLY, /* target and everything mounted below it, read-only */
+	MOUNT_OP_HIDE,            /* nothing to be got at target */
 };
 
 enum mount_op_flags {
@@ -48,8 +48,8 @@ struct mount_op {
 
 struct mount_list {
 	uint32_t n_ops;
-	uint32_t
-		n_ahead; /* of them, from the first: need nothing of the process, so can be carried out ahead */
+	uint32_t n_ahead; /* of them, from the first: not in /proc, so need nothing of the container's processes
+			   */
 	struct mount_op ops[];
 	/* texts follow */
 };
@@ -69,10 +69,11 @@ static inline const char *mount_text(const struct mount_list *list, uint32_t off
  * system: the container's own root, into which the shared parts are moved, /tmp, /dev/shm, /dev/pts: made ahead
  * of a start. Then, in the child, /proc, which belongs to its pid namespace. With a root of its own this is
  * where the container's file systems are made, out of the reach of whoever can write to that root: the unit's
- * list begins by moving them into it.
+ * list begins by moving them into it, and ends with /proc.
  *
  * unit: what the unit binds, and the folders in which its program, which is of this user and group, makes its
- * unix sockets. The sources of binds are opened by the launcher, on the host. */
+ * unix sockets. The sources of binds are opened by the launcher, on the host. What lies in /proc comes last, in
+ * the child. */
 int mounts_compile_shared(const struct host *host, bool own_root, struct mount_list **ret, size_t *ret_bytes);
 int mounts_compile_system(const struct site_spec *spec, const struct host *host, struct mount_list **ret,
 			  size_t *ret_bytes);

@@ -35,14 +35,17 @@ static bool is_idle(const struct path_spec *const *paths, size_t n, const struct
 	return !taken;
 }
 
-static void add(struct mount_builder *b, enum mount_op_kind kind, const struct path_spec *path)
+static void add(struct mount_builder *b, enum mount_op_kind kind, const struct path_spec *path, bool in_proc)
 {
 	const struct mount_op op = {.kind = (uint8_t)kind, .flags = path->optional ? MOUNT_OP_OPTIONAL : 0};
 
-	mount_list_add(b, op, NULL, path->path, NULL);
+	if (in_proc && kind == MOUNT_OP_COVER_READ_ONLY && str_equal(path->path, "/"))
+		mount_list_add(b, op, NULL, "/proc", NULL);
+	else if (in_proc == str_path_within(path->path, "/proc"))
+		mount_list_add(b, op, NULL, path->path, NULL);
 }
 
-void paths_add(struct mount_builder *b, const struct site_spec *spec)
+void paths_add(struct mount_builder *b, const struct site_spec *spec, bool in_proc)
 {
 	static const enum mount_op_kind kinds[] = {
 		[PATH_READ_WRITE] = MOUNT_OP_RELEASE,
@@ -65,7 +68,7 @@ void paths_add(struct mount_builder *b, const struct site_spec *spec)
 	/* In the same order: the n-th that is held is the n-th that is released. */
 	for (size_t i = 0; i < n; i++)
 		if (paths[i]->kind == PATH_READ_WRITE)
-			add(b, MOUNT_OP_HOLD, paths[i]);
+			add(b, MOUNT_OP_HOLD, paths[i], in_proc);
 	for (size_t i = 0; i < n; i++)
-		add(b, kinds[paths[i]->kind], paths[i]);
+		add(b, kinds[paths[i]->kind], paths[i], in_proc);
 }

@@ -109,6 +109,35 @@ def test_links_in_a_hostile_root(torpor, data):
     assert tree(data) == before
 
 
+@pytest.mark.parametrize("own_root", [False, True])
+def test_what_lies_in_proc(torpor, data, own_root):
+    """Done by the child itself, as nobody else can mount its /proc: what is bound there, and kept from the site."""
+    keys = {"template": None, "exec_start": EXEC} if own_root else {}
+    container = {"RootDirectory": make_root(torpor.directory / "root")} if own_root else {}
+    address = torpor.add_site("a", **keys, container={
+        **container, "User": "root", "StandardOutput": "inherit", "BindPaths": f"{data}:/data",
+        "BindReadOnlyPaths": f"{data}/file:/proc/meminfo -/nowhere:/proc/stat", "TemporaryFileSystem": "/proc/tty:mode=0777",
+        "InaccessiblePaths": "/proc/net /proc/cpuinfo /proc/driver -/proc/nowhere", "ReadOnlyPaths": "/ -/nowhere",
+        "ReadWritePaths": "/data /proc/self/task"})
+    torpor.start()
+    assert read(address, "/proc/meminfo") == "secret\n" and read(address, "/proc/stat").startswith("cpu")
+    assert read(address, "/proc/cpuinfo") == "EACCES\n"
+    for folder in ("/proc/net", "/proc/driver"):
+        assert http_get(address, f"/list?path={folder}").lines == ["EACCES"], folder
+    assert http_get(address, "/list?path=/proc/tty").lines == []
+    assert write(address, "/proc/self/task/1/comm", "named") == "ok\n" and read(address, "/proc/self/comm") == "named\n"
+    for path in ("/proc/self/comm", "/proc/sys/kernel/panic", "/proc/tty/x", "/tmp/x"):
+        assert write(address, path) == "EROFS\n", path
+    assert write(address, "/data/x") == "ok\n"
+
+
+def test_a_missing_path_in_proc_is_named(torpor, data):
+    start(torpor, data, InaccessiblePaths="/proc/nowhere")
+    error = failure(torpor)
+    assert (error["step"], error["errno"]) == ("unit-mounts", 2)
+    assert "/proc/nowhere: " in error["message"]
+
+
 @pytest.mark.parametrize("value", ["default", "noaccess", "invisible", "ptraceable"])
 def test_protect_proc(torpor, value):
     address = torpor.add_site("a", container={"ProtectProc": value})

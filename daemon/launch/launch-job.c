@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "launcher.h"
+
+int launch_job_fail(struct launch_job *job, enum launch_step step, int error, const char *detail)
+{
+	job->step = step;
+	job->error = -error;
+	strncpy(job->detail, detail ? detail : "", sizeof job->detail - 1);
+	return error;
+}
+
+/* What to do about a mount point in a root that the site brought along. */
+static const char *root_hint(int error)
+{
+	switch (error) {
+	case ENOENT:
+		return " (not in the site's root: make it there, or let Overlay= do it)";
+	case ELOOP:
+	case ENOTDIR:
+		return " (a link or a file in the site's root: make it a folder there)";
+	default:
+		return "";
+	}
+}
+
+const char *launch_job_error(const struct launch_job *job, char *buf, size_t size)
+{
+	const struct origin *origin = &job->plan->spec->exec_origin;
+	const char *start = buf;
+	int n = snprintf(buf, size, "failed at step %s: %s%s%s", launch_step_name(job->step), job->detail,
+			 *job->detail ? ": " : "", strerror(job->error));
+
+	if (n < 0 || (size_t)n >= size)
+		return buf;
+	buf += n;
+	size -= (size_t)n;
+	if (job->step == STEP_EXEC && origin->file)
+		snprintf(buf, size, " (ExecStart= in %s:%u)", origin->file, origin->line);
+	else if (job->step == STEP_ROOT && job->error == EMEDIUMTYPE)
+		snprintf(buf, size, " (neither squashfs nor erofs)");
+	else if (job->step == STEP_UNIT_MOUNTS && spec_has_root(job->plan->spec))
+		snprintf(buf, size, "%s", root_hint(job->error));
+	return start;
+}
