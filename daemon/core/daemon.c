@@ -18,6 +18,7 @@
 #include "delegation.h"
 #include "group.h"
 #include "handover.h"
+#include "id-ranges.h"
 #include "interceptor.h"
 #include "ladder.h"
 #include "loader.h"
@@ -191,6 +192,22 @@ static int init_loop(struct daemon *daemon)
 	return r;
 }
 
+static int open_ranges(struct daemon *daemon)
+{
+	const struct id_span *ids = &daemon->config.user_ids;
+	unsigned line = 0;
+	int r = id_ranges_open(daemon->options.state, &daemon->options.lookup, ids->first, ids->last,
+			       &daemon->ranges, &line);
+
+	if (r == -EBADMSG)
+		log_error("%s/ids:%u: no line that torpord has written; expected FIRST COUNT SITE [PLACE...]: "
+			  "mend it, as it says whose files are whose",
+			  daemon->options.state, line);
+	else if (r < 0)
+		log_error("%s/ids cannot be read: %s", daemon->options.state, strerror(-r));
+	return r;
+}
+
 static int start_threads(struct daemon *daemon)
 {
 	int r = handover_start(daemon);
@@ -198,7 +215,7 @@ static int start_threads(struct daemon *daemon)
 	if (r < 0)
 		return r;
 	r = launcher_create(daemon->admission.limit, daemon->delegation.path,
-			    interceptor_channel_fd(daemon->interceptor), &daemon->launcher);
+			    interceptor_channel_fd(daemon->interceptor), daemon->ranges, &daemon->launcher);
 	if (r == 0)
 		r = uv_poll_init(&daemon->loop, &daemon->launched, launcher_event_fd(daemon->launcher));
 	if (r == 0) {
@@ -250,6 +267,9 @@ static int set_up(struct daemon *daemon)
 	planner_init(&daemon->planner, &daemon->host);
 	planner_on_image_unused(&daemon->planner, forget_image, daemon);
 	r = networks_create(daemon, &daemon->networks);
+	if (r < 0)
+		return r;
+	r = open_ranges(daemon);
 	if (r < 0)
 		return r;
 	daemon->cache = spec_cache_create();
@@ -393,6 +413,7 @@ static void tear_down(struct daemon *daemon)
 	ladder_stop(daemon);
 	notify_destroy(daemon->notify);
 	networks_destroy(daemon->networks);
+	id_ranges_close(daemon->ranges);
 	watch_destroy(daemon->watch);
 	admission_finish(&daemon->admission);
 	refused_clear_all(&daemon->refused);

@@ -20,6 +20,7 @@
 /* What the command line says. */
 struct options {
 	struct lookup lookup; /* --etc, --run, --lib */
+	const char *state;    /* --state */
 	const char *cgroup;   /* --cgroup; NULL: torpord's own */
 };
 
@@ -46,6 +47,7 @@ struct daemon {
 	const struct cause *cause;    /* of the event being handled, where it is known; NULL */
 	const struct site *caused_at; /* the site that it is an event of */
 	struct interceptor *interceptor;
+	struct id_ranges *ranges;
 	struct launcher *launcher;
 	struct reaper *reaper;
 	struct pager *pager;

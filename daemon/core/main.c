@@ -18,6 +18,7 @@ enum {
 	OPTION_ETC = 256,
 	OPTION_RUN,
 	OPTION_LIB,
+	OPTION_STATE,
 	OPTION_CGROUP,
 	OPTION_VERIFY,
 	OPTION_SECURITY,
@@ -30,6 +31,7 @@ static const struct option long_options[] = {
 	{"etc", required_argument, NULL, OPTION_ETC},
 	{"run", required_argument, NULL, OPTION_RUN},
 	{"lib", required_argument, NULL, OPTION_LIB},
+	{"state", required_argument, NULL, OPTION_STATE},
 	{"cgroup", required_argument, NULL, OPTION_CGROUP},
 	{"verify", no_argument, NULL, OPTION_VERIFY},
 	{"security", no_argument, NULL, OPTION_SECURITY},
@@ -51,6 +53,7 @@ static void print_help(FILE *out)
 	      "  --etc=DIR      units of the administrator (/etc/torpor)\n"
 	      "  --run=DIR      units of a control plane, the control socket (/run/torpor)\n"
 	      "  --lib=DIR      units that came with packages (/usr/lib/torpor)\n"
+	      "  --state=DIR    what outlives a reboot: the ids of sites (/var/lib/torpor)\n"
 	      "  --cgroup=PATH  cgroup v2 directory to manage (default: the one it is started in)\n"
 	      "  --verify       check unit files and exit: 1 when one has an error\n"
 	      "  --security     print as JSON what containers of such units may do, and exit\n"
@@ -83,7 +86,8 @@ static const char *folder(char *path)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.lookup = {{"/etc/torpor", "/run/torpor", "/usr/lib/torpor"}}};
+	struct options options = {.lookup = {{"/etc/torpor", "/run/torpor", "/usr/lib/torpor"}},
+				  .state = "/var/lib/torpor"};
 	bool verify = false, security = false, brief = false, json = false;
 	int c;
 
@@ -98,6 +102,9 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_LIB:
 			options.lookup.dirs[2] = folder(optarg);
+			break;
+		case OPTION_STATE:
+			options.state = folder(optarg);
 			break;
 		case OPTION_CGROUP:
 			options.cgroup = folder(optarg);

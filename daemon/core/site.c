@@ -14,6 +14,7 @@
 #include "daemon.h"
 #include "failure.h"
 #include "handover.h"
+#include "id-ranges.h"
 #include "ladder.h"
 #include "loader.h"
 #include "log.h"
@@ -799,6 +800,7 @@ void site_destroy(struct site *site)
 	close_listeners(site, NULL, 0);
 	run_destroy(site->run);
 	HASH_DEL(site->daemon->sites, site);
+	id_ranges_release(site->daemon->ranges, site->name);
 	plan_unref(site->plan);
 	failure_clear(site);
 	free(site->name);

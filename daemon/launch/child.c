@@ -93,6 +93,13 @@ static long step_unit_mounts(struct child_context *c)
 	return r;
 }
 
+/* Of what lies outside it the user namespace owns nothing: the mounts, the network and all else of the
+ * container stay the host's, whatever capability somebody may come to have inside. */
+static long step_user_namespace(struct child_context *c)
+{
+	return c->users_fd < 0 ? 0 : RAWCALL(SYS_setns, c->users_fd, CLONE_NEWUSER);
+}
+
 /* The program's descriptors; all else is closed, at the latest when it is executed. */
 static long step_descriptors(struct child_context *c)
 {
@@ -109,7 +116,7 @@ static long step_groups(struct child_context *c)
 	long r = RAWCALL(SYS_setgroups, 0, NULL);
 
 	if (r == 0)
-		r = RAWCALL(SYS_setresgid, c->plan->gid, c->plan->gid, c->plan->gid);
+		r = RAWCALL(SYS_setresgid, c->gid, c->gid, c->gid);
 	return r;
 }
 
@@ -132,7 +139,7 @@ static long step_bounding_set(struct child_context *c)
 /* The raw call changes this process alone; glibc's would try to change all threads of the daemon. */
 static long step_user(struct child_context *c)
 {
-	return RAWCALL(SYS_setresuid, c->plan->uid, c->plan->uid, c->plan->uid);
+	return RAWCALL(SYS_setresuid, c->uid, c->uid, c->uid);
 }
 
 static long step_capabilities(struct child_context *c)
@@ -230,6 +237,7 @@ static const struct {
 	{STEP_MOUNTS, step_mounts},
 	{STEP_OOM_SCORE, step_oom_score},
 	{STEP_UNIT_MOUNTS, step_unit_mounts},
+	{STEP_USER_NAMESPACE, step_user_namespace}, /* which fills the bounding set up */
 	{STEP_DESCRIPTORS, step_descriptors},
 	{STEP_GROUPS, step_groups},
 	{STEP_BOUNDING_SET, step_bounding_set},
@@ -242,6 +250,13 @@ static const struct {
 	{STEP_HANDOVER, step_handover},
 	{STEP_EXEC, step_exec},
 };
+
+void child_nothing(void *unused)
+{
+	(void)unused;
+	for (;;)
+		syscall(SYS_exit_group, 0);
+}
 
 void child_main(void *context)
 {

@@ -34,6 +34,10 @@ struct child_context {
 	struct sock_fprog filter; /* of system calls, set with these flags */
 	unsigned filter_flags;
 
+	uid_t uid; /* as it is counted in its user namespace, */
+	gid_t gid;
+	int users_fd; /* which is this one; at least CHILD_FD_BASE; -EBADF: the host's */
+
 	struct mount_run *mounts; /* as the launcher leaves it */
 	int root_fd;              /* of the root that the container has for its own; -EBADF: the sandbox's */
 
@@ -46,6 +50,9 @@ struct child_context {
 /* Runs every step. Does not return: it becomes the program, or exits with the context's error set. Suits
  * clone3_call(). */
 void child_main(void *context) __attribute__((noreturn));
+
+/* What is only there to be born: ends at once. */
+void child_nothing(void *unused) __attribute__((noreturn));
 
 /* The step of child_main() that carries out a list from `begin` to its end (child-mounts.c). 0 or -errno, with
  * the context's detail. */

@@ -40,6 +40,8 @@ const char *launch_job_error(const struct launch_job *job, char *buf, size_t siz
 	size -= (size_t)n;
 	if (job->step == STEP_EXEC && origin->file)
 		snprintf(buf, size, " (ExecStart= in %s:%u)", origin->file, origin->line);
+	else if (job->step == STEP_IDS && job->error == ENOSPC)
+		snprintf(buf, size, " (all of UserIds= are sites', or of files that sites have left)");
 	else if (job->step == STEP_ROOT && job->error == EMEDIUMTYPE)
 		snprintf(buf, size, " (neither squashfs nor erofs)");
 	else if (job->step == STEP_UNIT_MOUNTS && spec_has_root(job->plan->spec))

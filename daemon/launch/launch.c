@@ -18,6 +18,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "clone.h"
+#include "id-ranges.h"
 #include "log.h"
 #include "root.h"
 #include "start.h"
@@ -25,9 +26,10 @@
 #define CHILD_STACK_BYTES (64 * 1024)
 
 int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, int channel_fd,
-		       unsigned max_spare)
+		       struct id_ranges *ranges, unsigned max_spare)
 {
-	*shared = (struct launch_shared){.self_fd = -EBADF,
+	*shared = (struct launch_shared){.ranges = ranges,
+					 .self_fd = -EBADF,
 					 .event_fd = -EBADF,
 					 .cgroup_fd = -EBADF,
 					 .null_fd = -EBADF,
@@ -126,6 +128,24 @@ static int take_sandbox(struct launch_shared *shared, struct launch_job *job, st
 	return r < 0 ? launch_job_fail(job, step, r, detail) : 0;
 }
 
+/* Who the container is on the host; to the child, who it is inside. */
+static int take_identity(struct launch_shared *shared, struct launch_job *job, const struct sandbox *sandbox,
+			 struct child_context *context)
+{
+	struct identity *identity = &job->identity;
+	int r = identity_take(identity, shared->ranges, job->plan, &sandbox->users);
+
+	if (r < 0)
+		return launch_job_fail(job, STEP_IDS, r, id_ranges_path(shared->ranges));
+	context->uid = identity_inside(identity, job->plan->uid);
+	context->gid = identity_inside(identity, job->plan->gid);
+	if (identity->users_fd < 0)
+		return 0;
+	/* The sandbox's own is out of the child's reach. */
+	context->users_fd = fcntl(identity->users_fd, F_DUPFD_CLOEXEC, CHILD_FD_BASE);
+	return context->users_fd < 0 ? launch_job_fail(job, STEP_USER_NAMESPACE, -errno, NULL) : 0;
+}
+
 /* The network that the child is to be in, where it is not the sandbox's own: a descriptor of its namespace, the
  * caller's, or -EBADF. */
 static int open_network(const struct launch_shared *shared, struct launch_job *job, int *ret_fd)
@@ -162,7 +182,9 @@ static int mount_ahead(struct launch_job *job, struct start *start, const struct
 	if (r >= 0)
 		r = start->mounts.folder_fd = open_path("/dev/mqueue");
 	if (r >= 0)
-		r = root_mount(root, job->plan, &context->root_fd, &detail);
+		r = identity_own_sandbox(&job->identity);
+	if (r >= 0)
+		r = root_mount(root, job->plan, &job->identity, &context->root_fd, &detail);
 	if (r >= 0 && context->root_fd >= 0 && fchdir(context->root_fd) < 0)
 		r = -errno;
 	if (r < 0)
@@ -247,11 +269,13 @@ void launch_run(struct launch_thread *thread, struct launch_job *job)
 	start_init(&start, shared, job);
 	r = make_cgroup(thread, job, &cgroup_fd);
 	if (r == 0)
-		r = start_open(&start, shared, job);
-	if (r == 0)
 		r = take_sandbox(shared, job, &sandbox);
+	if (r == 0)
+		r = take_identity(shared, job, &sandbox, &start.context);
+	if (r == 0)
+		r = start_open(&start, shared, job);
 	if (r == 0) {
-		r = root_open(&root, job->plan, &shared->images, &shared->pool.host, &detail);
+		r = root_open(&root, job->plan, &job->identity, &shared->images, &shared->pool.host, &detail);
 		if (r < 0)
 			launch_job_fail(job, STEP_ROOT, r, detail);
 	}

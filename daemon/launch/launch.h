@@ -18,6 +18,7 @@ struct launch_shared {
 	int cgroup_fd;  /* torpor's cgroup */
 	int null_fd;    /* /dev/null, open for both ways */
 	int channel_fd; /* the interceptor's: see interceptor.h */
+	struct id_ranges *ranges;
 	struct sandbox_pool pool;
 	struct image_cache images;
 };
@@ -35,7 +36,7 @@ struct launch_thread {
  * what they need. event_fd and channel_fd are of the process, max_spare at most SANDBOX_POOL_MAX. -errno; to be
  * finished all the same. */
 int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, int channel_fd,
-		       unsigned max_spare);
+		       struct id_ranges *ranges, unsigned max_spare);
 
 /* Called by one of the threads, the last. */
 void launch_shared_finish(struct launch_shared *shared);

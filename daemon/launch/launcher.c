@@ -39,6 +39,7 @@ struct worker {
 struct launcher {
 	char *cgroup_path; /* owned */
 	int event_fd, channel_fd;
+	struct id_ranges *ranges;
 	unsigned n_threads;
 	struct launch_shared shared; /* its descriptors are the threads' */
 
@@ -214,7 +215,8 @@ static int init_shared(struct launcher *launcher)
 {
 	unsigned spares = launcher->n_threads * SPARES_A_THREAD;
 	int r = launch_shared_init(&launcher->shared, launcher->cgroup_path, launcher->event_fd,
-				   launcher->channel_fd, spares < SANDBOX_POOL_MAX ? spares : SANDBOX_POOL_MAX);
+				   launcher->channel_fd, launcher->ranges,
+				   spares < SANDBOX_POOL_MAX ? spares : SANDBOX_POOL_MAX);
 
 	return r < 0 ? r : create_others(launcher);
 }
@@ -273,7 +275,8 @@ static int start_threads(struct launcher *launcher)
 	return r;
 }
 
-int launcher_create(unsigned n_threads, const char *cgroup_path, int channel_fd, struct launcher **ret)
+int launcher_create(unsigned n_threads, const char *cgroup_path, int channel_fd, struct id_ranges *ranges,
+		    struct launcher **ret)
 {
 	struct launcher *launcher =
 		calloc(1, sizeof *launcher + (n_threads + HELD_MAX) * sizeof launcher->workers[0]);
@@ -284,6 +287,7 @@ int launcher_create(unsigned n_threads, const char *cgroup_path, int channel_fd,
 	launcher->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	launcher->n_threads = n_threads;
 	launcher->channel_fd = channel_fd;
+	launcher->ranges = ranges;
 	launcher->max_preparing = (n_threads + 1) / 2;
 	launcher->waiting.last = &launcher->waiting.first;
 	launcher->done.last = &launcher->done.first;

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "enforce.h"
+#include "identity.h"
 #include "plan.h"
 #include "step.h"
 
@@ -26,6 +27,8 @@ struct launch_job {
 	const char *network; /* the run's folder of its CNI network: its namespace "netns", and the files that
 				the unit's mounts name without a '/'; NULL: none */
 
+	struct identity identity; /* the launcher's */
+
 	/* The result: a process that has executed its program, or an error. */
 	pid_t pid; /* a child of the process, not waited for */
 	int error; /* errno; 0: started */
@@ -38,8 +41,9 @@ struct launch_job {
 struct launcher;
 
 /* Starts n_threads. cgroup_path is torpor's own cgroup directory, below which sites get theirs, channel_fd
- * the interceptor's, which outlives the launcher. 0 and *ret, or -errno. */
-int launcher_create(unsigned n_threads, const char *cgroup_path, int channel_fd, struct launcher **ret);
+ * the interceptor's, which outlives the launcher, as ranges do. 0 and *ret, or -errno. */
+int launcher_create(unsigned n_threads, const char *cgroup_path, int channel_fd, struct id_ranges *ranges,
+		    struct launcher **ret);
 
 /* Readable when a job is done; the launcher's. launcher_next_done() empties it. */
 int launcher_event_fd(const struct launcher *launcher);

@@ -132,7 +132,9 @@ static int run_move(struct mount_run *run, const char *path)
 static int run_filesystem(struct mount_run *run, const struct mount_op *op, const char *type,
 			  const char *target, const char *options)
 {
-	autoclose int fd = mount_source_filesystem(op, type, options);
+	autoclose int own_fd = -EBADF;
+	int fd = run->source_fds ? run->source_fds[run->next_source++]
+				 : (own_fd = mount_source_filesystem(op, type, options));
 
 	return fd < 0 ? fd : attach_at(run, fd, target, true);
 }

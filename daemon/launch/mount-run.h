@@ -12,7 +12,7 @@
 struct mount_run {
 	/* Mounts that are attached nowhere yet, of the operations for which they were opened before, in their
 	 * order; -ENOENT where an optional one is missing. NULL: binds open their sources themselves, on the
-	 * host. */
+	 * host, and file systems are made on the way. */
 	const int *source_fds;
 	unsigned next_source;
 	int *held_fds; /* room for one of each MOUNT_OP_HOLD */

@@ -29,15 +29,29 @@ static int make_folder(int dir_fd, const char *name, mode_t mode, uid_t uid, gid
 	return 0;
 }
 
-static int make_folders(int dir_fd, const struct launch_plan *plan)
+static int make_folders(int dir_fd, const struct launch_plan *plan, const struct identity *identity,
+			uid_t owner)
 {
-	int r = make_folder(dir_fd, "upper", 0755, plan->uid, plan->gid);
+	int r = make_folder(dir_fd, "upper", 0755, identity_on_host(identity, plan->uid),
+			    identity_on_host(identity, plan->gid));
 
-	return r < 0 ? r : make_folder(dir_fd, "work", 0700, 0, 0);
+	return r < 0 ? r : make_folder(dir_fd, "work", 0700, owner, owner);
+}
+
+/* The same where the mount is mapped: in the eyes of who is not of the container's users nothing can be made.
+ */
+static int make_folders_mapped(int dir_fd, const struct launch_plan *plan, const struct identity *identity)
+{
+	int r = identity_begin(identity);
+
+	if (r == 0)
+		r = make_folders(dir_fd, plan, identity, identity->first);
+	identity_end();
+	return r;
 }
 
 /* The folder of Overlay=. Who could write to it would choose what the overlay takes for its own. */
-static int open_kept(const struct launch_plan *plan)
+static int open_kept(struct root *root, const struct launch_plan *plan, const struct identity *identity)
 {
 	const char *path = plan->spec->overlay;
 	autoclose int fd = -EBADF;
@@ -53,26 +67,33 @@ static int open_kept(const struct launch_plan *plan)
 		return -errno;
 	if (st.st_uid != 0 || st.st_mode & (S_IWGRP | S_IWOTH))
 		return -EPERM;
-	r = make_folders(fd, plan);
+	/* What is copied up keeps its owner: a layer that is mapped takes none from one that is not. */
+	r = root->base_mapped || !identity->first ? identity_map_mount(identity, plan, fd, path, false, true)
+						  : identity_leave_files(identity, plan, path);
+	if (r >= 0) {
+		root->upper_mapped = r > 0;
+		r = r > 0 ? make_folders_mapped(fd, plan, identity) : make_folders(fd, plan, identity, 0);
+	}
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-static int open_upper(const struct launch_plan *plan)
+static int open_upper(struct root *root, const struct launch_plan *plan, const struct identity *identity)
 {
 	autoclose int fd = -EBADF;
 	int r;
 
 	if (!str_equal(plan->spec->overlay, "tmpfs"))
-		return open_kept(plan);
+		return open_kept(root, plan, identity);
 	fd = mount_source_create("tmpfs", "mode=0755,size=10%", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-	r = fd < 0 ? fd : make_folders(fd, plan);
+	r = fd < 0 ? fd : make_folders(fd, plan, identity, 0);
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-int root_open(struct root *root, const struct launch_plan *plan, struct image_cache *images,
-	      const struct sandbox_host *host, const char **detail)
+int root_open(struct root *root, const struct launch_plan *plan, const struct identity *identity,
+	      struct image_cache *images, const struct sandbox_host *host, const char **detail)
 {
 	const struct site_spec *spec = plan->spec;
+	int r;
 
 	if (!spec_has_root(spec))
 		return 0;
@@ -81,10 +102,14 @@ int root_open(struct root *root, const struct launch_plan *plan, struct image_ca
 					 : mount_source_clone(&whole_tree, spec->root_directory);
 	if (root->base_fd < 0)
 		return root->base_fd;
+	r = identity_map_mount(identity, plan, root->base_fd, *detail, !spec->root_image, false);
+	if (r < 0)
+		return r;
+	root->base_mapped = r > 0;
 	if (!spec->overlay)
 		return 0;
 	*detail = spec->overlay;
-	root->upper_fd = open_upper(plan);
+	root->upper_fd = open_upper(root, plan, identity);
 	return root->upper_fd < 0 ? root->upper_fd : 0;
 }
 
@@ -97,29 +122,41 @@ static int attach(int fd, const char *name)
 	return 0;
 }
 
+static int new_overlay(void)
+{
+	return mount_source_create("overlay",
+				   "lowerdir=lower,upperdir=upper/upper,workdir=upper/work,"
+				   "redirect_dir=nofollow,metacopy=off,index=off",
+				   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
 /* All its parts are mounts of the sandbox by now, and names in a folder that nobody else sees: the overlay's
- * layers have to be attached, before Linux 6.15, and paths are all that it takes, before 6.13. */
-static int mount_overlay(const struct root *root)
+ * layers have to be attached, before Linux 6.15, and paths are all that it takes, before 6.13. What it makes
+ * for itself, it makes as who mounts it. */
+static int mount_overlay(const struct root *root, const struct identity *identity)
 {
 	int r = attach(root->base_fd, "lower");
 
 	if (r == 0)
 		r = attach(root->upper_fd, "upper");
-	return r < 0 ? r
-		     : mount_source_create("overlay",
-					   "lowerdir=lower,upperdir=upper/upper,workdir=upper/work,"
-					   "redirect_dir=nofollow,metacopy=off,index=off",
-					   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (r < 0 || !root->upper_mapped)
+		return r < 0 ? r : new_overlay();
+	r = identity_begin(identity);
+	if (r == 0)
+		r = new_overlay();
+	identity_end();
+	return r;
 }
 
-int root_mount(const struct root *root, const struct launch_plan *plan, int *ret_fd, const char **detail)
+int root_mount(const struct root *root, const struct launch_plan *plan, const struct identity *identity,
+	       int *ret_fd, const char **detail)
 {
 	autoclose int fd = -EBADF;
 
 	if (root->base_fd < 0)
 		return 0;
 	*detail = plan->spec->overlay ? plan->spec->overlay : "/";
-	fd = root->upper_fd < 0 ? fcntl(root->base_fd, F_DUPFD_CLOEXEC, 0) : mount_overlay(root);
+	fd = root->upper_fd < 0 ? fcntl(root->base_fd, F_DUPFD_CLOEXEC, 0) : mount_overlay(root, identity);
 	if (fd < 0)
 		return root->upper_fd < 0 ? -errno : fd;
 	/* Upon the sandbox's own root: as that one is the first of its namespace, no ".." leads back to it. */

@@ -30,26 +30,27 @@ void sandbox_pool_finish(struct sandbox_pool *pool)
 		shared_root_finish(&pool->shared_roots[i]);
 	while (pool->n_spare > 0)
 		sandbox_finish(&pool->spare[--pool->n_spare]);
-	free(pool->last_list);
+	free((void *)pool->last.list);
 	pthread_mutex_destroy(&pool->mutex);
 }
 
 /* The next start is likely to be of the same kind. */
-static int remember(struct sandbox_pool *pool, struct shared_root *shared, const struct blob *mounts)
+static int remember(struct sandbox_pool *pool, struct shared_root *shared, const struct sandbox_kind *kind)
 {
 	void *copy;
 
 	pool->last_shared = shared;
-	if (pool->last_bytes == mounts->data_bytes &&
-	    memcmp(pool->last_list, mounts->data, mounts->data_bytes) == 0)
+	pool->last.private_users = kind->private_users;
+	if (pool->last.list_bytes == kind->list_bytes &&
+	    memcmp(pool->last.list, kind->list, kind->list_bytes) == 0)
 		return 0;
-	copy = malloc(mounts->data_bytes);
+	copy = malloc(kind->list_bytes);
 	if (!copy)
 		return -ENOMEM;
-	memcpy(copy, mounts->data, mounts->data_bytes);
-	free(pool->last_list);
-	pool->last_list = copy;
-	pool->last_bytes = mounts->data_bytes;
+	memcpy(copy, kind->list, kind->list_bytes);
+	free((void *)pool->last.list);
+	pool->last.list = copy;
+	pool->last.list_bytes = kind->list_bytes;
 	return 0;
 }
 
@@ -62,11 +63,11 @@ static int hold_shared(const struct shared_root *shared, struct shared_root *ret
 }
 
 /* One of the spares; false: none fits. */
-static bool take_spare(struct sandbox_pool *pool, const struct shared_root *shared, const struct blob *mounts,
-		       struct sandbox *ret)
+static bool take_spare(struct sandbox_pool *pool, const struct shared_root *shared,
+		       const struct sandbox_kind *kind, struct sandbox *ret)
 {
 	for (unsigned i = pool->n_spare; i-- > 0;)
-		if (sandbox_fits(&pool->spare[i], shared, mounts->data, mounts->data_bytes)) {
+		if (sandbox_fits(&pool->spare[i], shared, kind)) {
 			*ret = pool->spare[i];
 			pool->spare[i] = pool->spare[--pool->n_spare];
 			return true;
@@ -78,7 +79,9 @@ int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan,
 		      enum launch_step *step, const char **detail)
 {
 	struct shared_root *root = &pool->shared_roots[spec_has_root(plan->spec)], shared;
-	const struct blob *mounts = plan->system_mounts;
+	struct sandbox_kind kind = {.list = plan->system_mounts->data,
+				    .list_bytes = plan->system_mounts->data_bytes,
+				    .private_users = spec_has_private_users(plan->spec)};
 	bool taken = false;
 	int r;
 
@@ -89,16 +92,16 @@ int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan,
 	r = shared_root_refresh(root, plan->shared_mounts->data, pool->host.mounts_fd, UINT64_MAX, detail);
 	if (r == 0) {
 		*step = STEP_SANDBOX;
-		r = remember(pool, root, mounts);
+		r = remember(pool, root, &kind);
 	}
 	if (r == 0)
-		taken = take_spare(pool, root, mounts, ret);
+		taken = take_spare(pool, root, &kind, ret);
 	if (r == 0 && !taken)
 		r = hold_shared(root, &shared);
 	pthread_mutex_unlock(&pool->mutex);
 	if (r < 0 || taken)
 		return r;
-	r = sandbox_make(ret, &pool->host, &shared, mounts->data, mounts->data_bytes, detail);
+	r = sandbox_make(ret, &pool->host, &shared, &kind, detail);
 	shared_root_finish(&shared);
 	return r;
 }
@@ -109,21 +112,22 @@ static void drop_unfit(struct sandbox_pool *pool)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < pool->n_spare; i++)
-		if (sandbox_fits(&pool->spare[i], pool->last_shared, pool->last_list, pool->last_bytes))
+		if (sandbox_fits(&pool->spare[i], pool->last_shared, &pool->last))
 			pool->spare[n++] = pool->spare[i];
 		else
 			sandbox_finish(&pool->spare[i]);
 	pool->n_spare = n;
 }
 
-/* What to make the next spare from: a copy of the list, to be freed. 1, 0: enough are there, or -errno. Called
- * with the mutex. */
-static int begin_spare(struct sandbox_pool *pool, struct shared_root *shared, struct mount_list **ret)
+/* What to make the next spare for: *list is a copy of the kind's, to be freed. 1, 0: enough are there, or
+ * -errno. Called with the mutex. */
+static int begin_spare(struct sandbox_pool *pool, struct shared_root *shared, struct sandbox_kind *kind,
+		       struct mount_list **list)
 {
 	const char *detail;
 	int r;
 
-	if (!pool->last_list)
+	if (!pool->last.list)
 		return 0;
 	r = shared_root_refresh(pool->last_shared, pool->last_shared->list, pool->host.mounts_fd,
 				SHARED_ROOT_AGE_NS, &detail);
@@ -132,10 +136,12 @@ static int begin_spare(struct sandbox_pool *pool, struct shared_root *shared, st
 	drop_unfit(pool);
 	if (pool->n_spare + pool->n_making >= pool->max_spare)
 		return 0;
-	*ret = malloc(pool->last_bytes);
-	if (!*ret)
+	*list = malloc(pool->last.list_bytes);
+	if (!*list)
 		return -ENOMEM;
-	memcpy(*ret, pool->last_list, pool->last_bytes);
+	memcpy(*list, pool->last.list, pool->last.list_bytes);
+	*kind = pool->last;
+	kind->list = *list;
 	r = hold_shared(pool->last_shared, shared);
 	if (r < 0)
 		return r;
@@ -148,17 +154,16 @@ int sandbox_pool_prepare(struct sandbox_pool *pool)
 	autofree struct mount_list *list = NULL;
 	struct sandbox made = SANDBOX_NONE;
 	struct shared_root shared;
+	struct sandbox_kind kind;
 	const char *detail;
-	size_t list_bytes;
 	int r;
 
 	pthread_mutex_lock(&pool->mutex);
-	list_bytes = pool->last_bytes;
-	r = begin_spare(pool, &shared, &list);
+	r = begin_spare(pool, &shared, &kind, &list);
 	pthread_mutex_unlock(&pool->mutex);
 	if (r <= 0)
 		return r;
-	r = sandbox_make(&made, &pool->host, &shared, list, list_bytes, &detail);
+	r = sandbox_make(&made, &pool->host, &shared, &kind, &detail);
 	shared_root_finish(&shared);
 	pthread_mutex_lock(&pool->mutex);
 	pool->n_making--;

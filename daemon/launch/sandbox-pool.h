@@ -20,8 +20,7 @@ struct sandbox_pool {
 	struct sandbox spare[SANDBOX_POOL_MAX];
 	unsigned n_spare, n_making;
 	struct shared_root *last_shared; /* what the last start's was made from; NULL: none yet */
-	struct mount_list *last_list;    /* owned */
-	size_t last_bytes;
+	struct sandbox_kind last;        /* its list is owned; NULL: none yet */
 };
 
 /* max_spare: how many to keep, at most SANDBOX_POOL_MAX. */

@@ -107,21 +107,23 @@ static int make_root(struct sandbox *sandbox, const struct sandbox_host *host, c
 }
 
 int sandbox_make(struct sandbox *sandbox, const struct sandbox_host *host, const struct shared_root *shared,
-		 const struct mount_list *list, size_t list_bytes, const char **detail)
+		 const struct sandbox_kind *kind, const char **detail)
 {
 	struct sandbox made = SANDBOX_NONE;
 	int r, left;
 
 	*detail = NULL;
-	made.list = malloc(list_bytes);
+	made.list = malloc(kind->list_bytes);
 	if (!made.list)
 		return -ENOMEM;
-	memcpy(made.list, list, list_bytes);
-	made.list_bytes = list_bytes;
+	memcpy(made.list, kind->list, kind->list_bytes);
+	made.list_bytes = kind->list_bytes;
 	made.shared_ns = shared->made_ns;
-	r = make_namespaces(&made, host);
+	r = kind->private_users ? user_namespace_make(&made.users, host->proc_fd, host->first_high) : 0;
 	if (r == 0)
-		r = make_root(&made, host, shared, list, detail);
+		r = make_namespaces(&made, host);
+	if (r == 0)
+		r = make_root(&made, host, shared, kind->list, detail);
 	left = sandbox_leave(host);
 	if (r >= 0)
 		r = left;
@@ -134,10 +136,11 @@ int sandbox_make(struct sandbox *sandbox, const struct sandbox_host *host, const
 }
 
 bool sandbox_fits(const struct sandbox *sandbox, const struct shared_root *shared,
-		  const struct mount_list *list, size_t list_bytes)
+		  const struct sandbox_kind *kind)
 {
-	return sandbox->shared_ns == shared->made_ns && sandbox->list_bytes == list_bytes &&
-	       memcmp(sandbox->list, list, list_bytes) == 0;
+	return sandbox->shared_ns == shared->made_ns && sandbox->list_bytes == kind->list_bytes &&
+	       (sandbox->users.fd >= 0) == kind->private_users &&
+	       memcmp(sandbox->list, kind->list, kind->list_bytes) == 0;
 }
 
 static int enter(int network_fd, int ipc_fd, int uts_fd, int mounts_fd)
@@ -164,6 +167,7 @@ void sandbox_finish(struct sandbox *sandbox)
 	fd_close(sandbox->ipc_fd);
 	fd_close(sandbox->uts_fd);
 	fd_close(sandbox->mounts_fd);
+	user_namespace_finish(&sandbox->users);
 	free(sandbox->list);
 	*sandbox = SANDBOX_NONE;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "shared-root.h"
+#include "user-namespace.h"
 
 /* Everything of a container that can be made before anybody knows whose it will be: its network (with loopback
  * up), IPC and UTS namespaces, and a mount namespace with its root in place. Launcher threads keep a few ahead;
@@ -12,13 +13,18 @@
  * are closed and the last process in it has gone. */
 struct sandbox {
 	int network_fd, ipc_fd, uts_fd, mounts_fd; /* -EBADF: none */
+	struct user_namespace users;               /* none where the start is to have none; owns no other */
 	struct mount_list *list;                   /* owned copy of what the root was made from */
 	size_t list_bytes;
 	uint64_t shared_ns; /* made_ns of the shared root that it was copied from */
 };
 
 #define SANDBOX_NONE                                                                                           \
-	((struct sandbox){.network_fd = -EBADF, .ipc_fd = -EBADF, .uts_fd = -EBADF, .mounts_fd = -EBADF})
+	((struct sandbox){.network_fd = -EBADF,                                                                \
+			  .ipc_fd = -EBADF,                                                                    \
+			  .uts_fd = -EBADF,                                                                    \
+			  .mounts_fd = -EBADF,                                                                 \
+			  .users = USER_NAMESPACE_NONE})
 
 /* Namespaces of the host that a thread comes back to, and the folder through which it finds its own. */
 struct sandbox_host {
@@ -33,15 +39,21 @@ struct sandbox_host {
 int sandbox_host_open(struct sandbox_host *host);
 void sandbox_host_close(struct sandbox_host *host);
 
-/* Makes one, its root by the part of the list (list_bytes long) that can be carried out ahead. The calling
- * thread must not share its fs_struct. It is back in the host's namespaces afterwards. -errno, with *detail
- * saying at what. */
-int sandbox_make(struct sandbox *sandbox, const struct sandbox_host *host, const struct shared_root *shared,
-		 const struct mount_list *list, size_t list_bytes, const char **detail);
+/* What a sandbox is made for. */
+struct sandbox_kind {
+	const struct mount_list *list; /* of which its root is made by the part that can be carried out ahead */
+	size_t list_bytes;
+	bool private_users; /* it has a user namespace too */
+};
 
-/* Whether a start with this list, and the shared root as it is now, may use it. */
+/* Makes one. The calling thread must not share its fs_struct. It is back in the host's namespaces afterwards.
+ * -errno, with *detail saying at what. */
+int sandbox_make(struct sandbox *sandbox, const struct sandbox_host *host, const struct shared_root *shared,
+		 const struct sandbox_kind *kind, const char **detail);
+
+/* Whether a start of this kind, with the shared root as it is now, may use it. */
 bool sandbox_fits(const struct sandbox *sandbox, const struct shared_root *shared,
-		  const struct mount_list *list, size_t list_bytes);
+		  const struct sandbox_kind *kind);
 
 /* Brings up the loopback interface of the calling thread's network. -errno. */
 int sandbox_raise_loopback(void);

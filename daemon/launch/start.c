@@ -29,6 +29,7 @@ void start_init(struct start *start, const struct launch_shared *shared, const s
 					    .channel_fd = shared->channel_fd,
 					    .message = &start->message.header,
 					    .mounts = &start->mounts,
+					    .users_fd = -EBADF,
 					    .root_fd = -EBADF},
 				.stdio_fds = {-EBADF, -EBADF, -EBADF},
 				.mounts = MOUNT_RUN_NONE};
@@ -48,6 +49,7 @@ void start_finish(struct start *start)
 	fd_close(start->mounts.null_fd);
 	fd_close(start->mounts.folder_fd);
 	fd_close(start->context.root_fd);
+	fd_close(start->context.users_fd);
 	free(start->mount_fds);
 	free(start->envp);
 	free(start->programs);
@@ -233,19 +235,36 @@ static void give_filter(struct child_context *context)
 	context->filter_flags = context->plan->intercepts ? listener_flags() : 0;
 }
 
+static int open_path(const struct launch_job *job, const struct mount_op *op, const char *path)
+{
+	bool recursive = op->flags & MOUNT_OP_RECURSIVE, writable = !(op->flags & MOUNT_OP_RDONLY);
+	autoclose int fd = mount_source_clone(op, path);
+	int r = fd < 0 ? fd : identity_map_mount(&job->identity, job->plan, fd, path, recursive, writable);
+
+	return r < 0 ? r : steal_fd(&fd);
+}
+
 /* A source without a '/' is one of the run's network. */
 static int open_bind(const struct launch_job *job, const struct mount_op *op, const char *source)
 {
 	char path[PATH_MAX];
 
 	if (*source == '/')
-		return mount_source_clone(op, source);
+		return open_path(job, op, source);
 	snprintf(path, sizeof path, "%s/%s", job->network, source);
-	return mount_source_clone(op, path);
+	return open_path(job, op, path);
+}
+
+static int open_filesystem(const struct launch_job *job, const struct mount_op *op, const char *type,
+			   const char *options)
+{
+	autofree char *owned = identity_tmpfs_options(&job->identity, options ? options : "");
+
+	return owned ? mount_source_filesystem(op, type, owned) : -ENOMEM;
 }
 
 /* What an operation of the unit's list needs that neither the child nor, in the container, the launcher makes:
- * binds, whose sources are the host's, and in /proc all else that is new. 0: nothing. */
+ * binds, whose sources are the host's, file systems, and in /proc all else that is new. 0: nothing. */
 static int open_source(const struct launch_job *job, const struct mount_list *list, uint32_t i)
 {
 	const struct mount_op *op = &list->ops[i];
@@ -253,8 +272,8 @@ static int open_source(const struct launch_job *job, const struct mount_list *li
 
 	if (op->kind == MOUNT_OP_BIND)
 		return open_bind(job, op, source);
-	if (i >= list->n_ahead && op->kind == MOUNT_OP_FILESYSTEM)
-		return mount_source_filesystem(op, source, mount_text(list, op->options));
+	if (op->kind == MOUNT_OP_FILESYSTEM)
+		return open_filesystem(job, op, source, mount_text(list, op->options));
 	if (i >= list->n_ahead && op->kind == MOUNT_OP_HIDE)
 		return mount_source_unreadable();
 	return 0;
@@ -275,7 +294,9 @@ static int open_sources(struct start *start, struct launch_job *job)
 		int fd = open_source(job, list, i);
 
 		if (fd < 0 && !(fd == -ENOENT && op->flags & MOUNT_OP_OPTIONAL))
-			return launch_job_fail(job, STEP_SOURCES, fd, mount_text(list, op->source));
+			return launch_job_fail(
+				job, STEP_SOURCES, fd,
+				mount_text(list, op->kind == MOUNT_OP_BIND ? op->source : op->target));
 		if (fd != 0)
 			start->mount_fds[n++] = fd;
 		start->n_mount_fds = n;

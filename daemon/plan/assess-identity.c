@@ -19,13 +19,25 @@ static const uint64_t caps_files = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) 
 				   CAP(LINUX_IMMUTABLE) | CAP(LEASE) | CAP(KILL);
 static const uint64_t caps_network = CAP(NET_ADMIN) | CAP(NET_RAW) | CAP(NET_BROADCAST);
 
+/* Without a user namespace the number is not known yet. */
+static bool is_dynamic(const struct assessment *a, unsigned id)
+{
+	return a->spec->dynamic_user && id == PLAN_DYNAMIC_ID;
+}
+
 void assess_user(struct assessment *a)
 {
 	unsigned uid = a->plan->uid;
 	const char *value = arena_printf(a->arena, "%u", uid);
 
-	if (uid == 0)
+	if (is_dynamic(a, uid))
+		assessment_find(a, 0, "dynamic", "Is a user that is no other site's");
+	else if (uid == 0 && spec_has_private_users(a->spec))
+		assessment_find(a, 20, value, "Is root of its own users, on the host nobody");
+	else if (uid == 0)
 		assessment_find(a, 100, value, "Is root, the host's own");
+	else if (spec_has_private_users(a->spec))
+		assessment_find(a, 0, value, "Is %u of its own users", uid);
 	else if (uid == NOBODY || !a->spec->user)
 		assessment_find(a, 20, value, "Is nobody, as all are that name no user");
 	else
@@ -36,10 +48,20 @@ void assess_group(struct assessment *a)
 {
 	const char *value = arena_printf(a->arena, "%u", a->plan->gid);
 
-	if (a->plan->gid == 0)
+	if (is_dynamic(a, a->plan->gid))
+		assessment_find(a, 0, "dynamic", "Is of a group that is no other site's");
+	else if (a->plan->gid == 0 && !spec_has_private_users(a->spec))
 		assessment_find(a, 100, value, "Is of the group root");
 	else
 		assessment_find(a, 0, value, "Is of the group %u", a->plan->gid);
+}
+
+void assess_private_users(struct assessment *a)
+{
+	if (spec_has_private_users(a->spec))
+		assessment_find(a, 0, "own", "Has users of its own, a range of the host's");
+	else
+		assessment_find(a, 100, "no", "Is a user of the host: no user namespace");
 }
 
 /* The names in a mask; NULL when out of memory. */
@@ -57,6 +79,11 @@ static const char *names(struct assessment *a, uint64_t mask)
 	return arena_strdup(a->arena, text);
 }
 
+/* A user namespace owns nothing but its users: what holds over the rest of the container, or the host, is not
+ * there.
+ */
+#define OWN_USERS_SHARE 5
+
 /* The child makes all of effective, permitted, inheritable and ambient the ambient set of the plan. */
 static void find_capabilities(struct assessment *a, uint64_t of, unsigned badness, const char *what)
 {
@@ -65,6 +92,9 @@ static void find_capabilities(struct assessment *a, uint64_t of, unsigned badnes
 
 	if (!has)
 		assessment_find(a, 0, value, "Has no capability %s", what);
+	else if (spec_has_private_users(a->spec))
+		assessment_find(a, badness / OWN_USERS_SHARE, value, "Has, over its own users alone, %s",
+				value ? value : "");
 	else
 		assessment_find(a, badness, value, "Has %s", value ? value : "");
 }

@@ -133,6 +133,14 @@ static void dump_handover(const struct site_spec *spec, FILE *out)
 	}
 }
 
+static void dump_user(const char *label, const struct launch_plan *plan, unsigned id, FILE *out)
+{
+	if (plan->spec->dynamic_user && id == PLAN_DYNAMIC_ID)
+		fprintf(out, "%s: dynamic\n", label);
+	else
+		fprintf(out, "%s: %u\n", label, id);
+}
+
 void plan_dump(const struct launch_plan *plan, FILE *out)
 {
 	const struct site_spec *spec = plan->spec;
@@ -141,8 +149,9 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 	dump_resources(plan->resources->data, out);
 	if (plan->devices)
 		devices_dump(plan->devices->data, plan->devices->data_bytes, out);
-	fprintf(out, "namespaces: mount pid ipc uts cgroup%s\n",
-		spec->network && !spec_names_network(spec) ? "" : " network");
+	fprintf(out, "namespaces: mount pid ipc uts cgroup%s%s\n",
+		spec->network && !spec_names_network(spec) ? "" : " network",
+		spec_has_private_users(spec) ? " user" : "");
 	if (spec_names_network(spec))
 		dump_text("network", spec->network, out);
 	fprintf(out, "hostname: %s\n", spec->name);
@@ -161,7 +170,9 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 		fprintf(out, "oom-score-adjust: %d\n", spec->oom_score_adjust);
 	if (spec->nice)
 		fprintf(out, "nice: %d\n", spec->nice);
-	fprintf(out, "user: %u\ngroup: %u\ngroups: none\n", plan->uid, plan->gid);
+	dump_user("user", plan, plan->uid, out);
+	dump_user("group", plan, plan->gid, out);
+	fputs("groups: none\n", out);
 	dump_capabilities("bounding", plan->bounding, out);
 	dump_capabilities("ambient", plan->ambient, out);
 	fputs("no-new-privileges: yes\n", out);

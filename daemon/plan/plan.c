@@ -13,6 +13,7 @@
 #include "str.h"
 
 #define DEFAULT_USER "nobody" /* where the unit names none: a site is root of nothing */
+#define DYNAMIC_USER "61184"  /* PLAN_DYNAMIC_ID */
 
 /* A user looked up before: ten thousand sites of one user read /etc/passwd once. */
 struct account {
@@ -136,7 +137,7 @@ static int plan_identity(struct planner *planner, struct launch_plan *plan, stru
 			 struct diag *diag)
 {
 	const struct site_spec *spec = plan->spec;
-	const char *user = spec->user ? spec->user : DEFAULT_USER;
+	const char *user = spec->user ? spec->user : spec->dynamic_user ? DYNAMIC_USER : DEFAULT_USER;
 	const char *file = spec->exec_origin.file;
 	int r = account_find(planner, user, ret_account);
 
@@ -147,6 +148,10 @@ static int plan_identity(struct planner *planner, struct launch_plan *plan, stru
 	r = spec->group ? resolve_group(spec->group, &plan->gid) : 0;
 	if (r < 0)
 		return refuse_account(diag, r, file, "Group", spec->group);
+	if (spec_has_private_users(spec) && (plan->uid >= PLAN_PRIVATE_IDS || plan->gid >= PLAN_PRIVATE_IDS))
+		return diag_set(diag, -EINVAL, file, 0,
+				"User= or Group= is %u, and a site with PrivateUsers= has users 0 to %u alone",
+				plan->uid >= PLAN_PRIVATE_IDS ? plan->uid : plan->gid, PLAN_PRIVATE_IDS - 1);
 	plan->bounding = spec->capabilities;
 	plan->ambient = spec->ambient_capabilities;
 	return 0;

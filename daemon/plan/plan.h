@@ -24,6 +24,12 @@ struct plan_limit {
 	struct rlimit limit;
 };
 
+/* What DynamicUser= is to a plan: itself in a user namespace, elsewhere an id that is given out at the first
+ * start. Number 1 of those that systemd does the same with. */
+#define PLAN_DYNAMIC_ID 61184
+
+#define PLAN_PRIVATE_IDS 65536u /* users of a user namespace */
+
 struct launch_plan {
 	unsigned refs; /* counted on the loop's thread only */
 	struct arena arena;
@@ -35,7 +41,7 @@ struct launch_plan {
 	struct blob *devices;   /* an array of struct bpf_insn; NULL: every device is allowed */
 
 	const char *const *envp; /* NULL-terminated; EnvironmentFile= comes on top of it at each start */
-	uid_t uid;
+	uid_t uid;               /* as counted in the user namespace, where there is one */
 	gid_t gid;
 	uint64_t bounding, ambient;      /* bit n is capability n */
 	const struct plan_limit *limits; /* [n_limits] */

@@ -21,8 +21,8 @@ struct build {
 	struct site_spec spec;          /* points into the arena, the units and the input */
 	struct resource_spec resources; /* what spec.resources points to */
 	struct specifier_context specifiers;
-	struct origin handover, bind, ambient, root_image,
-		overlay; /* where they were set last; file NULL: nowhere */
+	struct origin handover, bind, ambient, root_image, overlay,
+		dynamic_user; /* where they were set last; file NULL: nowhere */
 	struct diag *diag;
 };
 
@@ -51,6 +51,8 @@ static void remember_origin(struct build *b, const struct setting *setting)
 		b->root_image = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, overlay))
 		b->overlay = setting->origin;
+	else if (setting->key->offset == offsetof(struct site_spec, dynamic_user))
+		b->dynamic_user = setting->origin;
 }
 
 static int apply_phase(struct build *b, enum key_phase phase)
@@ -192,6 +194,28 @@ static int check_handover(struct build *b)
 	return bound ? check_binds(b) : 0;
 }
 
+static bool is_root(const char *user)
+{
+	return user && (str_equal(user, "root") || str_equal(user, "0"));
+}
+
+/* Files on disk are the host's too. What root of a user namespace, or who may have somebody else's files, makes
+ * there could be run on the host with the rights of the same number; and a file must not outlive a user that is
+ * given to somebody else later. */
+static int finish_identity(struct build *b)
+{
+	struct site_spec *spec = &b->spec;
+
+	if (spec->dynamic_user && spec->user)
+		return refuse_at(b, &b->dynamic_user,
+				 "DynamicUser=yes and User= are both set; expected one (an empty assignment "
+				 "clears a template's)");
+	if (spec->dynamic_user || (spec_has_private_users(spec) &&
+				   (is_root(spec->user) || is_root(spec->group) || spec->capabilities != 0)))
+		spec->restrict_suid_sgid = true;
+	return 0;
+}
+
 static int finish(struct build *b)
 {
 	struct site_spec *spec = &b->spec;
@@ -199,6 +223,8 @@ static int finish(struct build *b)
 
 	if (error == 0)
 		error = check_handover(b);
+	if (error == 0)
+		error = finish_identity(b);
 	if (error < 0)
 		return error;
 	if (spec->overlay && !spec_has_root(spec) && !b->input->fragment)

@@ -38,6 +38,12 @@ static const struct key keys[] = {
 	{"Daemon", "NetworkPluginPath", &type_search_path, FIELD(network_plugin_path),
 	 .argument = "PATH[:PATH]...", .fallback = "/usr/lib/cni:/opt/cni/bin",
 	 .help = "The folders in which the plugins of CNI networks are."},
+	{"Daemon", "UserIds", &type_ids, FIELD(user_ids), .argument = "FIRST-LAST",
+	 .fallback = "1073741824-2147352575",
+	 .help = "The ids of users and groups that sites get on the host: a range of 65536 for each that has "
+		 "PrivateUsers=, and one from the first 65536 for each that has DynamicUser= without. Nobody "
+		 "else may use them, as users of the host, in /etc/subuid or for other containers. Read when "
+		 "torpord starts; sites keep what they have been given."},
 	{"Daemon", "LogLevel", &type_choice, FIELD(log_level), .choices = level_choices,
 	 .argument = "error|warning|notice|info|debug", .fallback = "info",
 	 .help = "Messages less important than this are dropped."},

@@ -7,6 +7,13 @@
 #include "diag.h"
 #include "lookup.h"
 
+#define ID_SPAN_UNIT 65536u /* ids come in blocks of this many */
+
+/* Ids of users and groups. */
+struct id_span {
+	uint32_t first, last; /* whole blocks, two or more */
+};
+
 /* The daemon's own file, torpor.conf: the first of the three lookup folders that has it, drop-ins
  * torpor.conf.d/[*].conf of all. Same syntax and key table machinery as units. */
 struct config {
@@ -17,6 +24,7 @@ struct config {
 				      more */
 	char *network_config_path; /* NetworkConfigPath=: the folder of CNI networks; owned */
 	char *network_plugin_path; /* NetworkPluginPath=: folders of CNI plugins, ':' between them; owned */
+	struct id_span user_ids;   /* UserIds=: what sites' users are on the host */
 	int log_level;             /* LogLevel=: LOG_ERR ... LOG_DEBUG; default LOG_INFO */
 };
 

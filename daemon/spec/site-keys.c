@@ -165,6 +165,19 @@ static const struct key keys[] = {
 	 .help = "The user, by name or number, that the program runs as."},
 	{CONTAINER("Group", type_user, group), .argument = "GROUP", .phase = KEY_OWNER,
 	 .unset_means = "the user's group", .help = "The group, by name or number. There are no others."},
+	{CONTAINER("DynamicUser", type_bool, dynamic_user), .argument = "BOOLEAN", .fallback = "no",
+	 .help = "With yes, a user and a group of the site's own, in place of User=, that exist nowhere else: "
+		 "an "
+		 "id that torpord gives out at the first start and that stays the site's (see USERS). "
+		 "RestrictSUIDSGID= is yes then."},
+	{CONTAINER("PrivateUsers", type_private_users, private_users), .argument = "BOOLEAN",
+	 .unset_means = "yes with a root of the site's own, else no",
+	 .help = "Whether the site has a user namespace: its users 0 to 65535 are others on the host, from a "
+		 "range "
+		 "that no other site has (see USERS), and root in it is nobody outside. Files of its root, its "
+		 "Overlay= and its BindPaths= belong to the same number inside as on disk; those of the host "
+		 "that are there otherwise belong to nobody. Capabilities of the unit hold over the site's "
+		 "own users and files alone, not over its network, mounts or anything else."},
 	{CONTAINER("RootDirectory", type_path, root_directory), .argument = "PATH",
 	 .unset_means = "the host's /usr and parts of its /etc",
 	 .help = "A folder of the host that the site has as its root, read-only, with all that is mounted "

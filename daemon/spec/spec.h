@@ -69,6 +69,9 @@ struct path_spec {
 	const char *path; /* absolute, normalised, as the site sees it */
 };
 
+/* PrivateUsers= */
+enum private_users { USERS_DEFAULT, USERS_PRIVATE, USERS_HOST };
+
 /* ProtectProc= */
 enum protect_proc { PROC_DEFAULT, PROC_NO_ACCESS, PROC_INVISIBLE, PROC_PTRACEABLE };
 
@@ -193,6 +196,8 @@ struct site_spec {
 	bool namespaces_set;             /* RestrictNamespaces= was assigned */
 	int8_t families_mode;            /* enum families_mode */
 	int8_t protect_proc;             /* enum protect_proc; default PROC_DEFAULT */
+	int8_t private_users;            /* enum private_users; default USERS_DEFAULT: see below */
+	bool dynamic_user;               /* DynamicUser=: user is NULL then */
 	const struct limit_spec *limits; /* [n_limits], one a resource */
 	unsigned n_limits;
 	unsigned namespaces;   /* RestrictNamespaces=: CLONE_NEW* that the site may use; default none */
@@ -233,6 +238,13 @@ struct site_spec {
 static inline bool spec_has_root(const struct site_spec *spec)
 {
 	return spec->root_directory || spec->root_image;
+}
+
+/* Whether the site has a user namespace, in which its users are others than the host's. */
+static inline bool spec_has_private_users(const struct site_spec *spec)
+{
+	return spec->private_users == USERS_DEFAULT ? spec_has_root(spec)
+						    : spec->private_users == USERS_PRIVATE;
 }
 
 /* Whether the site is on a CNI network, which is to be attached to before a start. */

@@ -35,6 +35,10 @@ extern const struct type type_private_network; /* the same field, by a boolean *
 extern const struct type type_search_path;     /* const char *, absolute paths with ':' between them */
 extern const struct type type_capabilities;    /* uint64_t */
 
+/* What a site is, in type-identity.c. */
+extern const struct type type_private_users; /* int8_t, enum private_users */
+extern const struct type type_ids;           /* struct id_span, of a configuration */
+
 /* What a site's processes may ask of the kernel, in type-restrict.c. */
 extern const struct type type_syscalls;      /* const char *, as syscall-filter.h describes it */
 extern const struct type type_syscall_error; /* int16_t, an errno or SYSCALL_KILL */

@@ -173,7 +173,7 @@ class Box:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [str(TORPORD), f"--etc={self.etc}", f"--run={self.run}", f"--lib={self.lib}",
-                 f"--cgroup={self.cgroup}"],
+                 f"--state={self.folder}/state", f"--cgroup={self.cgroup}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=environment,
                 start_new_session=True, preexec_fn=end_with_parent)
         pidfd = os.pidfd_open(self.process.pid)

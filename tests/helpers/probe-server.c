@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -197,8 +198,9 @@ static void do_ids(const struct serve_request *request, struct serve_reply *repl
 	print(reply, "uid=%u\neuid=%u\ngid=%u\negid=%u\ngroups=", getuid(), geteuid(), getgid(), getegid());
 	for (int i = 0; i < n; i++)
 		print(reply, "%s%u", i ? "," : "", groups[i]);
-	print(reply, "\npid=%d\nppid=%d\nsid=%d\npgid=%d\n", (int)getpid(), (int)getppid(), (int)getsid(0),
-	      (int)getpgid(0));
+	print(reply, "\npid=%d\nppid=%d\nsid=%d\npgid=%d\nkeyring=%ld\n", (int)getpid(), (int)getppid(),
+	      (int)getsid(0), (int)getpgid(0),
+	      syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0));
 }
 
 static void do_host(const struct serve_request *request, struct serve_reply *reply)
@@ -305,6 +307,9 @@ static void do_try(const struct serve_request *request, struct serve_reply *repl
 		r = setuid((uid_t)number(request, "uid", 0));
 	else if (strcmp(call, "chown") == 0)
 		r = chown(argument(request, "path", "/"), 0, 0);
+	else if (strcmp(call, "chmod") == 0)
+		r = chmod(argument(request, "path", "/"),
+			  (mode_t)strtoul(argument(request, "mode", "0"), NULL, 8));
 	else if (strcmp(call, "sethostname") == 0)
 		r = sethostname("other", 5);
 	else
@@ -478,7 +483,7 @@ static const struct {
 	{"/read", do_read},                           /* ?path= */
 	{"/write", do_write},                         /* ?path=&text= */
 	{"/open", do_open},                           /* ?path=&how=r|w|rw */
-	{"/try", do_try},           /* ?call=mount|socket|chroot|setuid|chown|sethostname or ?nr=&a=&b=... */
+	{"/try", do_try}, /* ?call=mount|socket|chroot|setuid|chown|chmod|sethostname or ?nr=&a=&b=... */
 	{"/connect", do_connect},   /* ?address= */
 	{"/slow", do_slow},         /* ?ms= */
 	{"/busy", do_busy},         /* ?ms= in a child process */

@@ -63,7 +63,7 @@ class Instance(Daemon):
         self.number = next(_numbers)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="torpor-test-"))
         self.directory.chmod(0o755)
-        self.etc, self.run, self.lib = (self.directory / name for name in ("etc", "run", "lib"))
+        self.etc, self.run, self.lib, self.state_dir = (self.directory / name for name in ("etc", "run", "lib", "state"))
         for folder in (self.etc / "sites", self.etc / "templates", self.run / "sites", self.lib / "sites"):
             folder.mkdir(parents=True)
         self._copy_templates()
@@ -96,7 +96,7 @@ class Instance(Daemon):
         return self.process.pid
 
     def command(self):
-        return [str(TORPORD), *self.folders()]
+        return [str(TORPORD), *self.folders(), f"--state={self.state_dir}"]
 
     def start(self, *arguments, sockets=(), socket_names=(), environment=None, wrapper=(), wait=True):
         """Starts torpord in its own cgroup; sockets are passed to it as systemd would."""

@@ -113,7 +113,7 @@ def test_links_in_a_hostile_root(torpor, data):
 def test_what_lies_in_proc(torpor, data, own_root):
     """Done by the child itself, as nobody else can mount its /proc: what is bound there, and kept from the site."""
     keys = {"template": None, "exec_start": EXEC} if own_root else {}
-    container = {"RootDirectory": make_root(torpor.directory / "root")} if own_root else {}
+    container = {"RootDirectory": make_root(torpor.directory / "root"), "PrivateUsers": "no"} if own_root else {}
     address = torpor.add_site("a", **keys, container={
         **container, "User": "root", "StandardOutput": "inherit", "BindPaths": f"{data}:/data",
         "BindReadOnlyPaths": f"{data}/file:/proc/meminfo -/nowhere:/proc/stat", "TemporaryFileSystem": "/proc/tty:mode=0777",

@@ -70,7 +70,7 @@ def test_the_root_is_read_only(torpor, root, add):
 
 
 def test_proc_is_masked(torpor, add):
-    address = add(User="root")
+    address = add(User="root", PrivateUsers="no")
     torpor.start()
     for name in ("keys", "timer_list"):
         if pathlib.Path("/proc", name).exists():

@@ -70,10 +70,13 @@ class Container:
     # Who it is.
 
     def check_user(self, value):
-        assert self.ids["uid"] == self.ids["euid"] == value
+        assert self.ids["uid"] == self.ids["euid"] and (self.ids["uid"] == value or self.is_dynamic(value, "uid"))
 
     def check_group(self, value):
-        assert self.ids["gid"] == self.ids["egid"] == value
+        assert self.ids["gid"] == self.ids["egid"] and (self.ids["gid"] == value or self.is_dynamic(value, "gid"))
+
+    def is_dynamic(self, value, kind):
+        return value == "dynamic" and int(self.ids[kind]) >= (61184 if self.is_own("user") else 0x40000000)
 
     def check_supplementary_groups(self, value):
         assert value == "none" and self.ids["groups"] == ""

@@ -61,6 +61,35 @@ static void test_networks(void **state)
 	assert_int_equal(config_load(&scratch->lookup, &config, &diag), -EINVAL);
 }
 
+static void test_user_ids(void **state)
+{
+	static const char *const bad[] = {
+		"65536",        "0-131071",      "65536-131071", "65537-196608",     "65536-196608",
+		"131072-1",     "65536-196606",  "a-b",          "65536-4294967295", "65536-99999999999",
+		"-65536-99999", "65536--196607",
+	};
+	struct scratch *scratch = *state;
+	struct config config;
+	struct diag diag;
+	char text[128];
+
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), 0);
+	assert_int_equal(config.user_ids.first, 0x40000000);
+	assert_int_equal(config.user_ids.last, 0x7ffdffff);
+	config_finish(&config);
+	scratch_write(scratch, "etc/torpor.conf", "[Daemon]\nUserIds=65536-196607\n");
+	assert_int_equal(config_load(&scratch->lookup, &config, &diag), 0);
+	assert_int_equal(config.user_ids.first, 65536);
+	assert_int_equal(config.user_ids.last, 196607);
+	config_finish(&config);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		snprintf(text, sizeof text, "[Daemon]\nUserIds=%s\n", bad[i]);
+		scratch_write(scratch, "etc/torpor.conf", text);
+		assert_int_equal(config_load(&scratch->lookup, &config, &diag), -EINVAL);
+		assert_int_equal(diag.line, 2);
+	}
+}
+
 static void test_files(void **state)
 {
 	struct scratch *scratch = *state;
@@ -105,6 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_missing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_user_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_networks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
