@@ -25,6 +25,7 @@
 #include "log.h"
 #include "networks.h"
 #include "notify.h"
+#include "schedule.h"
 #include "watch.h"
 
 #define STARVED_MS        1000
@@ -284,6 +285,11 @@ static int set_up(struct daemon *daemon)
 		if (r < 0)
 			log_error("notify socket %s/notify: %s", daemon->host.run_dir, strerror(-r));
 	}
+	if (r == 0) {
+		r = schedule_create(daemon, &daemon->schedule);
+		if (r < 0)
+			log_error("the timer of schedules cannot be made: %s", strerror(-r));
+	}
 	return r;
 }
 
@@ -412,6 +418,7 @@ static void tear_down(struct daemon *daemon)
 	site_destroy(site);
 	ladder_stop(daemon);
 	notify_destroy(daemon->notify);
+	schedule_destroy(daemon->schedule);
 	networks_destroy(daemon->networks);
 	id_ranges_close(daemon->ranges);
 	watch_destroy(daemon->watch);

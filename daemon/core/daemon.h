@@ -63,6 +63,7 @@ struct daemon {
 	struct control *control;
 	struct networks *networks;
 	struct notify *notify;
+	struct schedule *schedule;
 	struct delegation delegation; /* torpor's own cgroup */
 	int lock_fd;
 	unsigned n_listeners, max_listeners;

@@ -9,6 +9,7 @@
 #include "daemon.h"
 #include "log.h"
 #include "run.h"
+#include "schedule.h"
 #include "str.h"
 
 static uint64_t left_us(const struct site *site, uint64_t after_us)
@@ -24,7 +25,8 @@ uint64_t ladder_page_out_left_us(const struct site *site)
 {
 	const struct site_spec *spec = site->plan->spec;
 
-	if (site->state != STATE_FROZEN || spec->keep != KEEP_NONE || site->run->page_error)
+	if (site->state != STATE_FROZEN || schedule_keep(site) != KEEP_NONE || site->run->page_error ||
+	    site->run->hurried)
 		return SPEC_INFINITY;
 	return left_us(site, spec->page_out_after_us);
 }
@@ -33,7 +35,9 @@ uint64_t ladder_stop_left_us(const struct site *site)
 {
 	const struct site_spec *spec = site->plan->spec;
 
-	return spec->keep != KEEP_NONE ? SPEC_INFINITY : left_us(site, spec->stop_after_us);
+	if (schedule_keep(site) != KEEP_NONE)
+		return SPEC_INFINITY;
+	return site->run->hurried ? 0 : left_us(site, spec->stop_after_us);
 }
 
 uint64_t ladder_left_us(const struct site *site)
@@ -72,7 +76,7 @@ static void not_paged_out(struct site *site, int error)
 		log_info("site %s: is not paged out: MemorySwapMax= does not let it into the swap", site->name);
 	else
 		log_error("site %s: cannot be paged out: %s", site->name, strerror(-error));
-	stop &= site->plan->spec->swap_full_action == SWAP_FULL_STOP && site->plan->spec->keep == KEEP_NONE &&
+	stop &= site->plan->spec->swap_full_action == SWAP_FULL_STOP && schedule_keep(site) == KEEP_NONE &&
 		!str_equal(run->page_by, "command");
 	if (stop && run_pending(run))
 		site_dispatch(site, EVENT_CONNECTION, "connection");

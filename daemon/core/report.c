@@ -17,6 +17,7 @@
 #include "ladder.h"
 #include "lookup.h"
 #include "networks.h"
+#include "schedule.h"
 #include "str.h"
 
 json_t *report_string(const char *text)
@@ -309,6 +310,7 @@ static void add_next_rung(json_t *object, const struct site *site)
 	const struct site_spec *spec = site->plan->spec;
 	json_t *idle = json_object_get(object, "idle_us");
 	uint64_t idle_us = idle ? (uint64_t)json_integer_value(idle) : 0;
+	enum keep keep = schedule_keep(site);
 
 	if (site_rule(site->state)->asleep) {
 		set_span(object, "pages_out_in_us", ladder_page_out_left_us(site));
@@ -316,13 +318,13 @@ static void add_next_rung(json_t *object, const struct site *site)
 	}
 	if (site->state != STATE_AWAKE || !idle || json_object_get(object, "busy"))
 		return;
-	if (spec->keep != KEEP_AWAKE && spec->freeze_after_us != SPEC_INFINITY)
+	if (keep != KEEP_AWAKE && spec->freeze_after_us != SPEC_INFINITY)
 		set_u64(object, "freezes_in_us",
 			spec->freeze_after_us > idle_us ? spec->freeze_after_us - idle_us : 0);
-	if (spec->keep == KEEP_NONE && spec->page_out_after_us != SPEC_INFINITY)
+	if (keep == KEEP_NONE && spec->page_out_after_us != SPEC_INFINITY)
 		set_u64(object, "pages_out_in_us",
 			spec->page_out_after_us > idle_us ? spec->page_out_after_us - idle_us : 0);
-	if (spec->keep == KEEP_NONE && spec->stop_after_us != SPEC_INFINITY)
+	if (keep == KEEP_NONE && spec->stop_after_us != SPEC_INFINITY)
 		set_u64(object, "stops_in_us",
 			spec->stop_after_us > idle_us ? spec->stop_after_us - idle_us : 0);
 }
@@ -375,6 +377,7 @@ json_t *report_status(const struct site *site)
 	add_run(object, site);
 	add_activity(object, site, true);
 	add_next_rung(object, site);
+	set(object, "schedule", schedule_report(site));
 	set_u64(object, "thaws", site->thaws);
 	if (site->last_wake_us) {
 		set_u64(object, "last_wake_us", site->last_wake_us);

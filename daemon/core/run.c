@@ -19,6 +19,9 @@
 #include "ladder.h"
 #include "log.h"
 #include "networks.h"
+#include "schedule.h"
+
+#define HURRIED_US 5000000 /* idle this long, after HibernateOnCalendar= */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -285,14 +288,32 @@ bool run_pending(const struct run *run)
 	return hold_pending(&run->hold);
 }
 
-/* What is to be paged out after some time is frozen by then. */
-static uint64_t freeze_after_us(const struct site_spec *spec)
+static uint64_t sooner(uint64_t a, uint64_t b)
 {
-	if (spec->keep == KEEP_AWAKE)
-		return IDLE_NEVER;
-	if (spec->keep == KEEP_NONE && spec->page_out_after_us < spec->freeze_after_us)
-		return spec->page_out_after_us;
-	return spec->freeze_after_us;
+	return a < b ? a : b;
+}
+
+/* After which times of idleness the site hibernates at this hour. What is to be paged out after some time is
+ * frozen by then. */
+static struct idle_policy idle_policy(const struct run *run)
+{
+	const struct site_spec *spec = run->site->plan->spec;
+	uint64_t most_us = run->hurried ? HURRIED_US : IDLE_NEVER;
+	struct idle_policy policy = {
+		.freeze_after_us = IDLE_NEVER, .stop_after_us = IDLE_NEVER, .idle_cpu = spec->idle_cpu};
+
+	switch (schedule_keep(run->site)) {
+	case KEEP_NONE:
+		policy.freeze_after_us = sooner(spec->freeze_after_us, spec->page_out_after_us);
+		policy.stop_after_us = sooner(spec->stop_after_us, most_us);
+		break;
+	case KEEP_WARM:
+		policy.freeze_after_us = sooner(spec->freeze_after_us, most_us);
+		break;
+	case KEEP_AWAKE:
+		break;
+	}
+	return policy;
 }
 
 int run_track(struct run *run)
@@ -303,9 +324,7 @@ int run_track(struct run *run)
 		.id = run->site->id,
 		.listeners = listeners,
 		.n_listeners = spec->n_listeners,
-		.policy = {.freeze_after_us = freeze_after_us(spec),
-			   .stop_after_us = spec->keep != KEEP_NONE ? IDLE_NEVER : spec->stop_after_us,
-			   .idle_cpu = spec->idle_cpu},
+		.policy = idle_policy(run),
 	};
 	int r;
 

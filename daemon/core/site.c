@@ -22,6 +22,7 @@
 #include "cause.h"
 #include "rest.h"
 #include "run.h"
+#include "schedule.h"
 #include "str.h"
 
 #define FREEZE_TIMEOUT_US 2000000  /* a freeze that takes longer is undone (D state, FUSE) */
@@ -361,6 +362,7 @@ static void become_awake(struct site *site, const char *by)
 		if (r < 0)
 			log_error("site %s: cannot be thawed: %s", site->name, strerror(-r));
 		if (site_rule(site->state)->asleep) {
+			run->hurried = false;
 			site->thaws++;
 			note_wake(site, by);
 		}
@@ -575,7 +577,7 @@ static void end_run(struct site *site, enum site_state state, const char *by)
 		daemon_site_settled(daemon);
 		return;
 	}
-	if (site->plan->spec->keep != KEEP_NONE && from != STATE_STOPPING)
+	if (schedule_keep(site) != KEEP_NONE && from != STATE_STOPPING)
 		site->wanted = true;
 	if (site->wanted)
 		site_dispatch(site, EVENT_WAKE, "wanted again");
@@ -682,7 +684,38 @@ uint64_t site_timer_left_us(const struct site *site)
 	return uv_timer_get_due_in(&site->run->timer) * 1000;
 }
 
+void site_times_changed(struct site *site)
+{
+	if (site->run && site->run->tracked) {
+		run_untrack(site->run);
+		(void)run_track(site->run);
+	}
+	if (site_rule(site->state)->asleep)
+		set_timer(site);
+}
+
+void site_hurry(struct site *site, bool hurried)
+{
+	if (!site->run || site->run->hurried == hurried)
+		return;
+	site->run->hurried = hurried;
+	site_times_changed(site);
+}
+
 /* Life and death. */
+
+static const char *keep_reason(const struct site *site)
+{
+	return site->plan->spec->keep == KEEP_NONE ? "schedule" : "keep";
+}
+
+static void follow_schedule(struct site *site)
+{
+	int r = schedule_update(site);
+
+	if (r < 0)
+		log_error("site %s: its calendars are not in force: %s", site->name, strerror(-r));
+}
 
 static void adopt_listeners(struct site *site, struct listener **listeners)
 {
@@ -714,8 +747,9 @@ struct site *site_create(struct daemon *daemon, struct launch_plan *plan, struct
 	site->since_us = clock_realtime_us();
 	adopt_listeners(site, listeners);
 	watch_listeners(site, true);
-	if (plan->spec->keep != KEEP_NONE)
-		site_dispatch(site, EVENT_WAKE, "keep");
+	follow_schedule(site);
+	if (schedule_keep(site) != KEEP_NONE)
+		site_dispatch(site, EVENT_WAKE, keep_reason(site));
 	return site;
 }
 
@@ -752,6 +786,7 @@ void site_replace(struct site *site, struct launch_plan *plan, struct listener *
 {
 	struct launch_plan *old = site->plan;
 	bool listeners_changed;
+	enum keep keep;
 
 	close_listeners(site, listeners, plan->spec->n_listeners);
 	site->plan = plan;
@@ -764,21 +799,19 @@ void site_replace(struct site *site, struct launch_plan *plan, struct listener *
 		site->restart_needed = !spec_same(site->run->plan->spec, plan->spec, true);
 		run_enforce(site->run);
 	}
+	follow_schedule(site);
 	listeners_changed = site->run && !same_listeners(site->run->plan->spec, plan->spec);
-	if (site->run && site->run->tracked) {
-		run_untrack(site->run); /* with the new times and addresses */
-		(void)run_track(site->run);
-	}
-	if (site_rule(site->state)->asleep)
-		set_timer(site);
+	site_times_changed(site); /* and addresses */
 	/* The container has not got the new ones, and still has the old ones: only another one is right. */
 	if (listeners_changed && site_rule(site->state)->container) {
 		site->wanted = site->state == STATE_AWAKE;
 		site_dispatch(site, EVENT_STOP, "listeners changed");
 		return;
 	}
-	if (plan->spec->keep != KEEP_NONE && site->state == STATE_COLD)
-		site_dispatch(site, EVENT_WAKE, "keep");
+	keep = schedule_keep(site);
+	if ((keep != KEEP_NONE && site->state == STATE_COLD) ||
+	    (keep == KEEP_AWAKE && site_rule(site->state)->asleep))
+		site_dispatch(site, EVENT_WAKE, keep_reason(site));
 }
 
 void site_remove(struct site *site)
@@ -797,6 +830,7 @@ void site_remove(struct site *site)
 void site_destroy(struct site *site)
 {
 	control_site_gone(site);
+	schedule_forget(site);
 	close_listeners(site, NULL, 0);
 	run_destroy(site->run);
 	HASH_DEL(site->daemon->sites, site);

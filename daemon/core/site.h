@@ -45,6 +45,7 @@ struct run {
 	bool paging;             /* the pager has it */
 	int page_error;          /* why it was not paged out since it sleeps; 0: not tried, or done */
 	const char *page_by;     /* what asked for that, or will once it is frozen; static; NULL: nothing */
+	bool hurried;            /* HibernateOnCalendar= has come: see site_hurry() */
 	bool tracked;            /* the reaper watches it */
 	bool notify_ready;       /* READY=1 came before the launcher's answer */
 	uint64_t last_active_ns; /* CLOCK_MONOTONIC, when it was found idle */
@@ -116,6 +117,12 @@ void site_launched(struct site *site);
 
 /* Its container has ended, cleanly (status 0) or not; how says it in words. */
 void site_ended(struct site *site, bool clean, const char *how);
+
+/* What the unit, or the hour, says of its times and addresses is different: what counts them begins anew. */
+void site_times_changed(struct site *site);
+
+/* Whether the site is hibernated as soon as it has been idle for a moment; until it is woken from that. */
+void site_hurry(struct site *site, bool hurried);
 
 /* When its state's timer will fire, in microseconds from now; UINT64_MAX when none runs. */
 uint64_t site_timer_left_us(const struct site *site);

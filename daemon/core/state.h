@@ -22,7 +22,7 @@ enum site_state {
 
 enum site_event {
 	EVENT_CONNECTION, /* something waits in a listener's queue, or on a held connection */
-	EVENT_WAKE,       /* a command, or Keep= */
+	EVENT_WAKE,       /* a command, Keep=, or the time for it */
 	EVENT_READY,      /* the program has been executed; with Type=notify: it said READY=1 */
 	EVENT_FAILED,     /* the start failed, or the container died and is to blame */
 	EVENT_EXITED,     /* the container has ended, with nothing to blame */

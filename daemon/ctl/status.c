@@ -214,6 +214,25 @@ static const char *hibernation(struct ctl *ctl, const json_t *status)
 	return NULL;
 }
 
+/* "awake until 18:00; wakes 08:00; hibernates 22:00", or NULL. */
+static const char *schedule(struct ctl *ctl, const json_t *status)
+{
+	static const struct {
+		const char *key, *text;
+	} instants[] = {{"awake_until_us", "awake until"},
+			{"next_wake_us", "wakes"},
+			{"next_hibernate_us", "hibernates"}};
+	const json_t *schedule = json_object_get(status, "schedule");
+	const char *text = NULL;
+	uint64_t at;
+
+	for (size_t i = 0; i < sizeof instants / sizeof *instants; i++)
+		if (field_u64(schedule, instants[i].key, &at))
+			text = arena_printf(&ctl->arena, "%s%s%s %s", text ? text : "", text ? "; " : "",
+					    instants[i].text, moment_absolute(&ctl->arena, at));
+	return text;
+}
+
 static void print_wakes(struct ctl *ctl, const json_t *status)
 {
 	struct arena *arena = &ctl->arena;
@@ -230,6 +249,7 @@ static void print_wakes(struct ctl *ctl, const json_t *status)
 			       : by);
 	line(ctl, "Idle", idle ? arena_printf(arena, "for %s", idle) : NULL);
 	line(ctl, "Hibernates", hibernation(ctl, status));
+	line(ctl, "Schedule", schedule(ctl, status));
 }
 
 /* "memory.max=1073741824, pids.max=512", or NULL. */

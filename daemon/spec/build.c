@@ -21,8 +21,8 @@ struct build {
 	struct site_spec spec;          /* points into the arena, the units and the input */
 	struct resource_spec resources; /* what spec.resources points to */
 	struct specifier_context specifiers;
-	struct origin handover, bind, ambient, root_image, overlay,
-		dynamic_user; /* where they were set last; file NULL: nowhere */
+	struct origin handover, bind, ambient, root_image, overlay, dynamic_user,
+		hibernate_on; /* where they were set last; file NULL: nowhere */
 	struct diag *diag;
 };
 
@@ -53,6 +53,8 @@ static void remember_origin(struct build *b, const struct setting *setting)
 		b->overlay = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, dynamic_user))
 		b->dynamic_user = setting->origin;
+	else if (setting->key->offset == offsetof(struct site_spec, hibernate_on))
+		b->hibernate_on = setting->origin;
 }
 
 static int apply_phase(struct build *b, enum key_phase phase)
@@ -240,6 +242,11 @@ static int finish(struct build *b)
 		return refuse_at(b, &b->ambient,
 				 "AmbientCapabilities= names what CapabilityBoundingSet= does not; expected "
 				 "only capabilities of both");
+	if (spec->hibernate_on && spec->keep == KEEP_AWAKE)
+		return refuse_at(
+			b, &b->hibernate_on,
+			"HibernateOnCalendar= and Keep=awake contradict each other; expected KeepAwakeSec= "
+			"for a site that is kept awake in given hours");
 	if (spec->type == TYPE_NOTIFY && spec->notify_access == NOTIFY_NONE)
 		spec->notify_access = NOTIFY_MAIN;
 	if (!spec->description)

@@ -438,6 +438,27 @@ static const struct key keys[] = {
 	 .fallback = "no",
 	 .help = "What is spared to the site: with warm it is frozen but never paged out or stopped, with "
 		 "awake it is never hibernated."},
+	{HIBERNATE("WakeOnCalendar", type_calendars, wake_on), .argument = "CALENDAR", .unset_means = "none",
+	 .help = "Times at which the site is woken, whether somebody comes or not, in the syntax of "
+		 "OnCalendar= in systemd.timer(5): Mon..Fri 08:00, *-*-01 06:30, hourly, 22:00 UTC. Seconds "
+		 "have no fractions, and the time zone is the local one or UTC. May be given several times; "
+		 "an empty assignment clears the list. A time that a change to summer time leaves out is "
+		 "passed over; one that was missed by more than a minute, as the machine slept or its clock "
+		 "was set, is not made up for."},
+	{HIBERNATE("WakeAheadSec", type_span, wake_ahead_us), .argument = SECONDS, .fallback = "0", .min = 0,
+	 .max = 86400000000,
+	 .help = "How long before each of these times the site is woken, so that it is ready when it comes. "
+		 "It is not hibernated until then."},
+	{HIBERNATE("KeepAwakeSec", type_span, keep_awake_us), .argument = SECONDS, .fallback = "0", .min = 0,
+	 .max = (int64_t)366 * 86400000000,
+	 .help = "How long from each of these times on the site is kept awake, as with Keep=awake: "
+		 "WakeOnCalendar=Mon..Fri 08:00 and KeepAwakeSec=10h are its hours. torpord that starts "
+		 "within them wakes it."},
+	{HIBERNATE("HibernateOnCalendar", type_calendars, hibernate_on), .argument = "CALENDAR",
+	 .unset_means = "none",
+	 .help = "Times from which the site is hibernated as soon as it has been idle for 5 seconds: stopped, "
+		 "or with Keep=warm frozen. That holds until the next visitor has woken it. Not within the "
+		 "hours of KeepAwakeSec=, and not together with Keep=awake."},
 	{HIBERNATE("Priority", type_int, priority), .argument = "NUMBER", .min = -100, .max = 100,
 	 .fallback = "0",
 	 .help = "Where several sites wake at a time, the higher goes first; under memory pressure, the "

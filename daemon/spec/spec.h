@@ -231,7 +231,9 @@ struct site_spec {
 	double idle_cpu;            /* IdleCPU=: below this share of one CPU it is idle; default 0.01 (1%) */
 	enum keep keep;             /* default KEEP_NONE */
 	int8_t swap_full_action;    /* enum swap_full_action; default SWAP_FULL_STOP */
-	int priority;               /* Priority=: -100..100, higher wakes first; default 0 */
+	const char *const *wake_on, *const *hibernate_on; /* calendars, NULL-terminated; NULL: none */
+	uint64_t wake_ahead_us, keep_awake_us;            /* before, and after, each of wake_on; default 0 */
+	int priority; /* Priority=: -100..100, higher wakes first; default 0 */
 };
 
 /* Whether the site has a root of its own instead of the host's programs. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "calendar.h"
 #include "pack.h"
 #include "str.h"
 #include "words.h"
@@ -216,6 +217,16 @@ static int parse_file(struct setting *setting, const char *text)
 	return error < 0 ? error : add_string(setting, key_field(setting->key, setting->target), path);
 }
 
+static int parse_calendar(struct setting *setting, const char *text)
+{
+	struct calendar calendar;
+	const char *message;
+
+	if (calendar_parse(text, &calendar, &message) < 0)
+		return setting_refuse(setting, "%s", message);
+	return add_string(setting, key_field(setting->key, setting->target), text);
+}
+
 static void print_files(const struct key *key, const void *target, bool all, FILE *out)
 {
 	const char *const *list = *(const char *const *const *)key_field_const(key, target);
@@ -243,6 +254,13 @@ const struct type type_environment = {
 };
 const struct type type_files = {
 	.parse = parse_file,
+	.reset = reset_strings,
+	.print = print_files,
+	.copy = copy_strings,
+};
+const struct type type_calendars = {
+	.adds = true,
+	.parse = parse_calendar,
 	.reset = reset_strings,
 	.print = print_files,
 	.copy = copy_strings,

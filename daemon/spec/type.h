@@ -63,6 +63,7 @@ extern const struct type type_paths;       /* key->parameter is the enum path_ki
 extern const struct type type_command;     /* exec_start and exec_origin */
 extern const struct type type_environment; /* NULL-terminated strings "NAME=value" */
 extern const struct type type_files;       /* NULL-terminated paths, with a "-" where optional */
+extern const struct type type_calendars;   /* NULL-terminated texts of calendars, as they were written */
 extern const struct type type_limit;       /* key->parameter is RLIMIT_* */
 extern const struct type type_timeouts;    /* timeout_start_us and timeout_stop_us */
 

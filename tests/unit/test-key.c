@@ -313,6 +313,12 @@ static void test_refusals(void **state)
 		{"[Container]\nDeviceAllow=/dev/null r w", "expected DEVICE [ACCESS]"},
 		{"[Hibernate]\nIdleCPU=1", "80%"},
 		{"[Hibernate]\nKeep=yes", "expected no, warm or awake"},
+		{"[Hibernate]\nWakeOnCalendar=8h", "expected a date"},
+		{"[Hibernate]\nWakeOnCalendar=08:00 Europe/Berlin", "expected UTC"},
+		{"[Hibernate]\nWakeOnCalendar=Fri..Mon", "expected days of the week"},
+		{"[Hibernate]\nHibernateOnCalendar=25:00", "expected a time of day"},
+		{"[Hibernate]\nHibernateOnCalendar=@0", "expected whole seconds"},
+		{"[Hibernate]\nKeepAwakeSec=infinity", "from 0 to"},
 		{"[Hibernate]\nPriority=101", "from -100 to 100"},
 	};
 
