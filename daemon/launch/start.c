@@ -194,6 +194,7 @@ static void compose_message(struct start *start, const struct launch_job *job)
 {
 	const struct site_spec *spec = job->plan->spec;
 	struct start_message *m = &start->message;
+	struct cmsghdr *control = (struct cmsghdr *)(void *)m->control;
 	size_t n = 0;
 
 	m->hello = (struct intercept_hello){
@@ -205,12 +206,12 @@ static void compose_message(struct start *start, const struct launch_job *job)
 
 		m->parts[n++] = (struct iovec){(void *)(uintptr_t)bind, sizeof *bind};
 	}
-	m->control.header = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	*control = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
 	m->header = (struct msghdr){.msg_iov = m->parts,
 				    .msg_iovlen = n,
-				    .msg_control = &m->control,
+				    .msg_control = control,
 				    .msg_controllen = CMSG_LEN(sizeof(int))};
-	start->context.notify_fd = (int *)(void *)CMSG_DATA(&m->control.header);
+	start->context.notify_fd = (int *)(void *)CMSG_DATA(control);
 }
 
 /* Before Linux 5.19 a signal may break off a call that is being answered; the program makes it again. A kernel

@@ -13,10 +13,7 @@ struct start_message {
 	struct intercept_hello hello;
 	struct intercept_socket sockets[SPEC_LISTENERS_MAX];
 	struct iovec parts[2 + SPEC_LISTENERS_MAX];
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(__alignof__(struct cmsghdr))));
 	struct msghdr header;
 };
 
