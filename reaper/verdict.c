@@ -104,7 +104,7 @@ enum idle_verdict idle_decide(struct idle_state *state, const struct idle_sample
 {
 	uint64_t since_ns = state->last_sample_ns ? state->last_sample_ns : state->last_active_ns;
 	uint64_t data_ns = sample->sockets_known ? data_time_ns(sample) : 0, idle_us;
-	bool known = sample->sockets_known && sample->cpu_known;
+	bool known = sample->sockets_known && sample->cpu_known, first = state->cpu_sample_ns == 0;
 
 	if (sample->cpu_known && !update_cpu(state, sample))
 		known = false;
@@ -122,7 +122,7 @@ enum idle_verdict idle_decide(struct idle_state *state, const struct idle_sample
 	}
 
 	idle_state_touch(state, data_ns);
-	idle_us = elapsed(state->last_active_ns, sample->now_ns) / NS_PER_US;
+	idle_us = first ? 0 : elapsed(state->last_active_ns, sample->now_ns) / NS_PER_US;
 	if (has_passed(idle_us, policy->stop_after_us))
 		return IDLE_STOP;
 	if (has_passed(idle_us, policy->freeze_after_us))

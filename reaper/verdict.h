@@ -57,7 +57,7 @@ void idle_state_touch(struct idle_state *state, uint64_t now_ns);
 /* Takes a sample in and decides. IDLE_BUSY with *reason: it is in use. IDLE_WAIT: idle, not for long enough.
  * Where both times have passed, IDLE_STOP. Bytes that moved date the last use exactly (now less their age);
  * every other sign dates it at the sample. Open connections that move nothing are no use. The first sample has
- * no CPU share: until the second, the time counts from the touch.
+ * no CPU share: nothing is decided before the second, and the time counts from the touch.
  * A sample that comes much later than scan_interval_us after the one before (ten times and 5 s at least: the
  * machine was paused, or starved) proves nothing about the time between: BUSY_CLOCK. */
 enum idle_verdict idle_decide(struct idle_state *state, const struct idle_sample *sample,

@@ -102,11 +102,11 @@ def test_requests_keep_it_awake(quick, kind):
 def test_cpu_use_keeps_it_awake(quick):
     address = quick.add_site("a", hibernate={**NEVER, "FreezeAfterSec": "200ms"})
     quick.start()
-    with quick.events("a") as events:
+    with quick.events("a") as events, HttpConnection(address) as connection:
         started = time.monotonic()
-        http_get(address, "/busy?ms=1500")
-        events.wait_event(to="awake")
-        assert "busy" in wait_until(lambda: quick.status("a").get("busy") and quick.status("a"), "a scan")
+        connection.send("/busy?ms=1500", close=True)
+        wait_until(lambda: quick.status("a").get("busy"), "a scan")
+        assert connection.receive().status == 200
         events.wait_event(to="frozen")
         assert time.monotonic() - started >= 1.5
 

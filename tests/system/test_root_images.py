@@ -82,12 +82,12 @@ def test_a_loop_device_is_given_back(torpor, root):
     address = add(torpor, image)
     add(torpor, image, "b")
     torpor.start()
-    http_get(address)
+    torpor.visit("a", address)
     torpor.call("Stop", site="a")
     assert len(loops_of(image)) == 1
     torpor.site_path("b").unlink()
     torpor.wait_no_site("b")
-    http_get(address)
+    torpor.visit("a", address)
     assert len(loops_of(image)) == 1
     # A container keeps its own, whoever forgets it.
     pid = torpor.status("a")["pid"]

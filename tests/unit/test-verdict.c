@@ -144,7 +144,8 @@ static void test_second_sample(void **unused)
 	}
 }
 
-/* Without a sample before there is no CPU share, however much was used at the start. */
+/* Without a sample before there is no CPU share, however much was used at the start: a site that computes must
+ * not be taken for idle because the first scan came late. */
 static void test_first_sample(void **unused)
 {
 	struct idle_state state = touched(START);
@@ -160,6 +161,8 @@ static void test_first_sample(void **unused)
 
 	state = touched(START);
 	sample.now_ns = START + 10 * S_NS;
+	assert_int_equal(idle_decide(&state, &sample, &usual, INTERVAL_US, &reason), IDLE_WAIT);
+	sample.now_ns++;
 	assert_int_equal(idle_decide(&state, &sample, &usual, INTERVAL_US, &reason), IDLE_FREEZE);
 
 	/* It is held to the time of the touch as later ones to the sample before. */
@@ -304,10 +307,12 @@ static void test_pause_limits(void **unused)
 static void test_touch(void **unused)
 {
 	struct idle_state state = touched(START);
-	struct idle_sample sample = quiet(START + 10 * S_NS);
+	struct idle_sample sample = quiet(START + 8 * S_NS);
 	enum busy_reason reason;
 
 	(void)unused;
+	assert_int_equal(idle_decide(&state, &sample, &usual, INTERVAL_US, &reason), IDLE_WAIT);
+	sample.now_ns += 2 * S_NS;
 	assert_int_equal(idle_decide(&state, &sample, &usual, INTERVAL_US, &reason), IDLE_FREEZE);
 	/* Handed out: the time runs anew, the CPU share goes on. */
 	idle_state_touch(&state, START + 10 * S_NS);
