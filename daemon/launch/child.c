@@ -65,19 +65,27 @@ static long step_mounts(struct child_context *c)
 	return child_mount(c, list, list->n_ahead);
 }
 
-/* Into a file of the process's own. To be called while the /proc is one that no tenant's root is around yet. */
-static long write_own(const char *path, const char *text, size_t bytes)
+/* To be called while the /proc is one that no tenant's root is around yet. */
+static long write_own(struct child_context *c, const struct child_write *own)
 {
-	long fd = RAWCALL(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+	long r = own->bytes ? RAWCALL(SYS_openat, AT_FDCWD, own->path, O_WRONLY | O_CLOEXEC) : 0;
 
-	return fd < 0 ? fd : RAWCALL(SYS_write, fd, text, bytes);
+	c->detail = own->name;
+	if (r > 0)
+		r = RAWCALL(SYS_write, r, own->text, own->bytes);
+	return own->optional ? 0 : r;
 }
 
 static long step_oom_score(struct child_context *c)
 {
-	size_t bytes = c->oom_score_bytes;
+	return write_own(c, &c->oom_score);
+}
 
-	return bytes ? write_own("/proc/self/oom_score_adj", c->oom_score, bytes) : 0;
+static long step_label(struct child_context *c)
+{
+	long r = write_own(c, &c->app_armor);
+
+	return r < 0 ? r : write_own(c, &c->selinux);
 }
 
 /* What the unit has in /proc. In a root of its own that comes last; the sandbox's is left then. */
@@ -236,6 +244,7 @@ static const struct {
 	{STEP_LIMITS, step_limits},
 	{STEP_MOUNTS, step_mounts},
 	{STEP_OOM_SCORE, step_oom_score},
+	{STEP_LABEL, step_label},
 	{STEP_UNIT_MOUNTS, step_unit_mounts},
 	{STEP_USER_NAMESPACE, step_user_namespace}, /* which fills the bounding set up */
 	{STEP_DESCRIPTORS, step_descriptors},

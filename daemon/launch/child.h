@@ -17,13 +17,20 @@
 /* Descriptors below this are the program's; the child's sources all lie above. */
 #define CHILD_FD_BASE 256
 
+/* Something to be written to a file in the process's own folder of /proc, by one write(2). */
+struct child_write {
+	const char *path, *text;
+	size_t bytes;     /* 0: nothing is */
+	const char *name; /* for who reads of a failure, or NULL */
+	bool optional;    /* any error is passed over */
+};
+
 struct child_context {
 	const struct launch_plan *plan;
 	char *const *envp;
 	const char *const *programs; /* paths to be tried, NULL-terminated */
-	const char *oom_score;       /* to be written */
-	size_t oom_score_bytes;      /* 0: nothing is */
-	int table_end;               /* what of the launcher's descriptors it needs lies below */
+	struct child_write oom_score, app_armor, selinux;
+	int table_end; /* what of the launcher's descriptors it needs lies below */
 
 	const int *fds; /* [n_fds], what will be 0, 1, ...: each at least CHILD_FD_BASE, as the next one */
 	unsigned n_fds;

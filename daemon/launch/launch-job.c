@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "launcher.h"
+#include "label.h"
 
 int launch_job_fail(struct launch_job *job, enum launch_step step, int error, const char *detail)
 {
@@ -40,6 +40,8 @@ const char *launch_job_error(const struct launch_job *job, char *buf, size_t siz
 	size -= (size_t)n;
 	if (job->step == STEP_EXEC && origin->file)
 		snprintf(buf, size, " (ExecStart= in %s:%u)", origin->file, origin->line);
+	else if (job->step == STEP_LABEL)
+		label_explain(job, buf, size);
 	else if (job->step == STEP_IDS && job->error == ENOSPC)
 		snprintf(buf, size, " (all of UserIds= are sites', or of files that sites have left)");
 	else if (job->step == STEP_ROOT && job->error == EMEDIUMTYPE)

@@ -17,13 +17,13 @@
 #include "cleanup.h"
 #include "envfile.h"
 #include "environment.h"
-#include "mount-source.h"
+#include "label.h"
+#include "sources.h"
 
 void start_init(struct start *start, const struct launch_shared *shared, const struct launch_job *job)
 {
 	*start = (struct start){.context = {.plan = job->plan,
 					    .envp = (char *const *)job->plan->envp,
-					    .oom_score = start->oom_score,
 					    .table_end = shared->pool.host.first_high,
 					    .fds = start->fds,
 					    .channel_fd = shared->channel_fd,
@@ -53,6 +53,7 @@ void start_finish(struct start *start)
 	free(start->mount_fds);
 	free(start->envp);
 	free(start->programs);
+	free(start->label_text);
 }
 
 static int read_environment(struct start *start, struct launch_job *job)
@@ -236,79 +237,20 @@ static void give_filter(struct child_context *context)
 	context->filter_flags = context->plan->intercepts ? listener_flags() : 0;
 }
 
-static int open_path(const struct launch_job *job, const struct mount_op *op, const char *path)
+static void give_oom_score(struct start *start, const struct launch_plan *plan)
 {
-	bool recursive = op->flags & MOUNT_OP_RECURSIVE, writable = !(op->flags & MOUNT_OP_RDONLY);
-	autoclose int fd = mount_source_clone(op, path);
-	int r = fd < 0 ? fd : identity_map_mount(&job->identity, job->plan, fd, path, recursive, writable);
+	int n = snprintf(start->oom_score, sizeof start->oom_score, "%d", plan->spec->oom_score_adjust);
 
-	return r < 0 ? r : steal_fd(&fd);
+	if (plan->write_oom_score_adj)
+		start->context.oom_score = (struct child_write){
+			.path = "/proc/self/oom_score_adj", .text = start->oom_score, .bytes = (size_t)n};
 }
 
-/* A source without a '/' is one of the run's network. */
-static int open_bind(const struct launch_job *job, const struct mount_op *op, const char *source)
+static int give_labels(struct start *start, struct launch_job *job)
 {
-	char path[PATH_MAX];
+	int r = label_compose(job->plan->spec, &start->context, &start->label_text);
 
-	if (*source == '/')
-		return open_path(job, op, source);
-	snprintf(path, sizeof path, "%s/%s", job->network, source);
-	return open_path(job, op, path);
-}
-
-static int open_filesystem(const struct launch_job *job, const struct mount_op *op, const char *type,
-			   const char *options)
-{
-	autofree char *owned = identity_tmpfs_options(&job->identity, options ? options : "");
-
-	return owned ? mount_source_filesystem(op, type, owned) : -ENOMEM;
-}
-
-/* What an operation of the unit's list needs that neither the child nor, in the container, the launcher makes:
- * binds, whose sources are the host's, file systems, and in /proc all else that is new. 0: nothing. */
-static int open_source(const struct launch_job *job, const struct mount_list *list, uint32_t i)
-{
-	const struct mount_op *op = &list->ops[i];
-	const char *source = mount_text(list, op->source);
-
-	if (op->kind == MOUNT_OP_BIND)
-		return open_bind(job, op, source);
-	if (op->kind == MOUNT_OP_FILESYSTEM)
-		return open_filesystem(job, op, source, mount_text(list, op->options));
-	if (i >= list->n_ahead && op->kind == MOUNT_OP_HIDE)
-		return mount_source_unreadable();
-	return 0;
-}
-
-static int open_sources(struct start *start, struct launch_job *job)
-{
-	const struct mount_list *list = job->plan->unit_mounts->data;
-	unsigned n_held = 0, n = 0;
-
-	for (uint32_t i = 0; i < list->n_ops; i++)
-		n_held += list->ops[i].kind == MOUNT_OP_HOLD;
-	start->mount_fds = malloc((list->n_ops + n_held + 1) * sizeof *start->mount_fds);
-	if (!start->mount_fds)
-		return launch_job_fail(job, STEP_SOURCES, -ENOMEM, NULL);
-	for (uint32_t i = 0; i < list->n_ops; i++) {
-		const struct mount_op *op = &list->ops[i];
-		int fd = open_source(job, list, i);
-
-		if (fd < 0 && !(fd == -ENOENT && op->flags & MOUNT_OP_OPTIONAL))
-			return launch_job_fail(
-				job, STEP_SOURCES, fd,
-				mount_text(list, op->kind == MOUNT_OP_BIND ? op->source : op->target));
-		if (fd != 0)
-			start->mount_fds[n++] = fd;
-		start->n_mount_fds = n;
-	}
-	for (unsigned i = 0; i < n_held; i++)
-		start->mount_fds[n + i] = -EBADF;
-	start->n_mount_fds = n + n_held;
-	start->mounts.source_fds = start->mount_fds;
-	start->mounts.held_fds = start->mount_fds + n;
-	start->mounts.untrusted = true;
-	return 0;
+	return r < 0 ? launch_job_fail(job, STEP_LABEL, r, NULL) : 0;
 }
 
 int start_open(struct start *start, const struct launch_shared *shared, struct launch_job *job)
@@ -319,18 +261,18 @@ int start_open(struct start *start, const struct launch_shared *shared, struct l
 	if (r == 0)
 		r = find_programs(start, job);
 	if (r == 0)
+		r = give_labels(start, job);
+	if (r == 0)
 		r = open_stdio(start, shared, job);
 	if (r == 0)
 		r = fetch_listeners(start, shared, job);
 	if (r == 0)
-		r = open_sources(start, job);
+		r = sources_open(start, job);
 	if (r < 0)
 		return r;
 	order_descriptors(start, plan->spec);
 	compose_message(start, job);
 	give_filter(&start->context);
-	if (plan->write_oom_score_adj)
-		start->context.oom_score_bytes = (size_t)snprintf(start->oom_score, sizeof start->oom_score,
-								  "%d", plan->spec->oom_score_adjust);
+	give_oom_score(start, plan);
 	return 0;
 }

@@ -32,6 +32,7 @@ struct start {
 	char **envp;
 	const char **programs;
 	char oom_score[8];
+	char *label_text;
 };
 
 void start_init(struct start *start, const struct launch_shared *shared, const struct launch_job *job);

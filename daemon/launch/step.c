@@ -22,6 +22,7 @@ const char *launch_step_name(enum launch_step step)
 		[STEP_KEYRING] = "keyring",
 		[STEP_HOSTNAME] = "hostname",
 		[STEP_OOM_SCORE] = "oom-score",
+		[STEP_LABEL] = "label",
 		[STEP_PRIORITY] = "priority",
 		[STEP_LIMITS] = "limits",
 		[STEP_MOUNTS] = "mounts",

@@ -64,6 +64,18 @@ void assess_private_users(struct assessment *a)
 		assessment_find(a, 100, "no", "Is a user of the host: no user namespace");
 }
 
+void assess_label(struct assessment *a)
+{
+	const struct label_spec *label = a->spec->app_armor ? a->spec->app_armor : a->spec->selinux;
+
+	if (!label)
+		assessment_find(a, 100, "inherited", "Has no label of its own: torpord's");
+	else if (label->optional)
+		assessment_find(a, 50, label->name, "Has the label %s, or starts without", label->name);
+	else
+		assessment_find(a, 0, label->name, "Has the label %s", label->name);
+}
+
 /* The names in a mask; NULL when out of memory. */
 static const char *names(struct assessment *a, uint64_t mask)
 {

@@ -30,6 +30,7 @@ static inline bool assessment_host_network(const struct assessment *a)
 void assess_user(struct assessment *a);
 void assess_group(struct assessment *a);
 void assess_private_users(struct assessment *a);
+void assess_label(struct assessment *a);
 void assess_capabilities_host(struct assessment *a);
 void assess_capabilities_files(struct assessment *a);
 void assess_capabilities_network(struct assessment *a);

@@ -133,6 +133,16 @@ static void dump_handover(const struct site_spec *spec, FILE *out)
 	}
 }
 
+static void dump_label(const char *module, const struct label_spec *label, FILE *out)
+{
+	char text[32];
+
+	if (!label)
+		return;
+	snprintf(text, sizeof text, "label: %s%s", module, label->optional ? " optional" : "");
+	dump_text(text, label->name, out);
+}
+
 static void dump_user(const char *label, const struct launch_plan *plan, unsigned id, FILE *out)
 {
 	if (plan->spec->dynamic_user && id == PLAN_DYNAMIC_ID)
@@ -175,6 +185,8 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 	fputs("groups: none\n", out);
 	dump_capabilities("bounding", plan->bounding, out);
 	dump_capabilities("ambient", plan->ambient, out);
+	dump_label("AppArmor", spec->app_armor, out);
+	dump_label("SELinux", spec->selinux, out);
 	fputs("no-new-privileges: yes\n", out);
 	dump_syscalls(spec, out);
 	fprintf(out, "umask: %04o\nworking-directory: %s%s\n", spec->umask,

@@ -282,6 +282,18 @@ static const struct key keys[] = {
 	 .argument = "[~]CAPABILITY...", .unset_means = "none",
 	 .help = "Capabilities that the program has from its start without being root. Each must be in "
 		 "CapabilityBoundingSet= as well."},
+	{CONTAINER("AppArmorProfile", type_label, app_armor), .argument = "[-]PROFILE",
+	 .unset_means = "torpord's own",
+	 .help = "The AppArmor profile that the program runs under, which has to be loaded. Where it cannot be "
+		 "set "
+		 "the site does not start, or after \"-\" starts without. Unlike systemd's, it is not passed "
+		 "over where the host has no AppArmor."},
+	{CONTAINER("SELinuxContext", type_label, selinux), .argument = "[-]CONTEXT",
+	 .unset_means = "as the policy says",
+	 .help = "The same with an SELinux security context. Its type has to be one that the policy lets "
+		 "torpord's "
+		 "enter with no_new_privs and from file systems without set-user-ID (nnp_transition, "
+		 "nosuid_transition)."},
 	{CONTAINER("SystemCallFilter", type_syscalls, system_calls), .argument = "[~]CALL|@GROUP[:ERROR]...",
 	 .unset_means = "@container",
 	 .help = "The system calls that the site may make: names, and groups of names (see SYSTEM CALLS). "

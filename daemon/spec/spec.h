@@ -69,6 +69,13 @@ struct path_spec {
 	const char *path; /* absolute, normalised, as the site sees it */
 };
 
+/* AppArmorProfile=, SELinuxContext= */
+struct label_spec {
+	const char *name;
+	bool optional; /* "-" before it: where it cannot be set, the site starts without */
+	struct origin origin;
+};
+
 /* PrivateUsers= */
 enum private_users { USERS_DEFAULT, USERS_PRIVATE, USERS_HOST };
 
@@ -193,12 +200,13 @@ struct site_spec {
 	const char *network; /* Network=: NULL: loopback only; "host", or a CNI network's name */
 	bool non_blocking;   /* NonBlocking=: listeners are handed over with O_NONBLOCK */
 	bool lock_personality, memory_deny_write_execute, restrict_realtime, restrict_suid_sgid;
-	bool namespaces_set;             /* RestrictNamespaces= was assigned */
-	int8_t families_mode;            /* enum families_mode */
-	int8_t protect_proc;             /* enum protect_proc; default PROC_DEFAULT */
-	int8_t private_users;            /* enum private_users; default USERS_DEFAULT: see below */
-	bool dynamic_user;               /* DynamicUser=: user is NULL then */
-	const struct limit_spec *limits; /* [n_limits], one a resource */
+	bool namespaces_set;                          /* RestrictNamespaces= was assigned */
+	int8_t families_mode;                         /* enum families_mode */
+	int8_t protect_proc;                          /* enum protect_proc; default PROC_DEFAULT */
+	const struct label_spec *app_armor, *selinux; /* NULL: torpord's own */
+	int8_t private_users;                         /* enum private_users; default USERS_DEFAULT: see below */
+	bool dynamic_user;                            /* DynamicUser=: user is NULL then */
+	const struct limit_spec *limits;              /* [n_limits], one a resource */
 	unsigned n_limits;
 	unsigned namespaces;   /* RestrictNamespaces=: CLONE_NEW* that the site may use; default none */
 	uint64_t capabilities; /* CapabilityBoundingSet=, AmbientCapabilities=: bit n is CAP n; default 0 */

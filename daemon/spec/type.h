@@ -37,6 +37,7 @@ extern const struct type type_capabilities;    /* uint64_t */
 
 /* What a site is, in type-identity.c. */
 extern const struct type type_private_users; /* int8_t, enum private_users */
+extern const struct type type_label;         /* const struct label_spec *, NULL: none */
 extern const struct type type_ids;           /* struct id_span, of a configuration */
 
 /* What a site's processes may ask of the kernel, in type-restrict.c. */
