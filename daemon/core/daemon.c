@@ -437,13 +437,25 @@ static void tear_down(struct daemon *daemon)
 	fd_close(daemon->lock_fd);
 }
 
+/* Whoever started us may ignore some, which execve(2) hands on: sites would be deaf to them, and children
+ * vanish unseen. */
+static void init_signals(void)
+{
+	for (int number = 1; number <= SIGRTMAX; number++) {
+		struct sigaction action;
+
+		if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+			(void)signal(number, SIG_DFL);
+	}
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
 int daemon_run(const struct options *options)
 {
 	struct daemon daemon = {.options = *options, .delegation.fd = -EBADF, .lock_fd = -EBADF};
 	int r;
 
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it, and children would vanish unseen */
+	init_signals();
 	daemon.started_us = clock_realtime_us();
 	r = init_loop(&daemon);
 	if (r < 0) {

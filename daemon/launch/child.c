@@ -38,11 +38,10 @@ static long step_keyring(struct child_context *c)
 	return r < 0 && r != -ENOSYS ? r : 0;
 }
 
+/* Whatever torpord's own is. */
 static long step_priority(struct child_context *c)
 {
-	int nice = c->plan->spec->nice;
-
-	return nice ? RAWCALL(SYS_setpriority, PRIO_PROCESS, 0, nice) : 0;
+	return RAWCALL(SYS_setpriority, PRIO_PROCESS, 0, c->plan->spec->nice);
 }
 
 static long step_limits(struct child_context *c)

@@ -155,12 +155,10 @@ void assess_core(struct assessment *a)
 {
 	const struct rlimit *limit = find_limit(a, RLIMIT_CORE);
 
-	if (!limit)
-		assessment_find(a, 100, "inherited", "Dumps core as torpord: no LimitCORE=");
-	else if (limit->rlim_cur == 0 && limit->rlim_max == 0)
+	if (limit && limit->rlim_cur == 0 && limit->rlim_max == 0)
 		assessment_find(a, 0, "0:0", "Dumps no core");
 	else
-		assessment_find(a, 100, limit_text(a, limit), "Dumps core");
+		assessment_find(a, 100, limit ? limit_text(a, limit) : "inherited", "Dumps core");
 }
 
 void assess_open_files(struct assessment *a)

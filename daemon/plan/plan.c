@@ -157,26 +157,34 @@ static int plan_identity(struct planner *planner, struct launch_plan *plan, stru
 	return 0;
 }
 
+/* What torpord was started with, or has raised for its listeners, is not for the sites: it stands for what a
+ * unit does not name. Cores of tenants are for nobody, and what takes them up may be fooled by them. */
+static void add_default_limit(struct launch_plan *plan, struct plan_limit *limits, int resource,
+			      struct rlimit limit)
+{
+	for (unsigned i = 0; i < plan->n_limits; i++)
+		if (limits[i].resource == resource)
+			return;
+	limits[plan->n_limits++] = (struct plan_limit){resource, limit};
+}
+
 static int plan_limits(const struct planner *planner, struct launch_plan *plan)
 {
 	const struct site_spec *spec = plan->spec;
-	struct plan_limit *limits = arena_alloc(&plan->arena, (spec->n_limits + 1) * sizeof *limits);
-	bool files = false;
+	struct plan_limit *limits = arena_alloc(&plan->arena, (spec->n_limits + 2) * sizeof *limits);
 
 	if (!limits)
 		return -ENOMEM;
 	for (unsigned i = 0; i < spec->n_limits; i++) {
 		const struct limit_spec *from = &spec->limits[i];
 
-		files |= from->resource == RLIMIT_NOFILE;
 		limits[i].resource = from->resource;
 		limits[i].limit.rlim_cur = from->soft == SPEC_INFINITY ? RLIM_INFINITY : from->soft;
 		limits[i].limit.rlim_max = from->hard == SPEC_INFINITY ? RLIM_INFINITY : from->hard;
 	}
 	plan->n_limits = spec->n_limits;
-	/* torpord raised its own limit for its listeners; that is not for the sites. */
-	if (!files)
-		limits[plan->n_limits++] = (struct plan_limit){RLIMIT_NOFILE, planner->host->open_files};
+	add_default_limit(plan, limits, RLIMIT_NOFILE, planner->host->open_files);
+	add_default_limit(plan, limits, RLIMIT_CORE, (struct rlimit){0, 0});
 	plan->limits = limits;
 	plan->write_oom_score_adj = spec->oom_score_adjust != planner->host->oom_score_adj;
 	return 0;

@@ -14,9 +14,10 @@
 #define CONTAINER(key, type, member)  KEY("Container", key, type, member)
 #define RESOURCES_THROUGH             FIELD(resources)
 #define HIBERNATE(key, type, member)  KEY("Hibernate", key, type, member), .live = true
-#define LIMIT(what, like)                                                                                      \
+#define LIMIT(what, like)             LIMIT_OR(what, like, "torpord's own limit")
+#define LIMIT_OR(what, like, unset)                                                                            \
 	CONTAINER("Limit" #what, type_limit, limits), .parameter = RLIMIT_##what, .argument = like,            \
-						      .unset_means = "torpord's own limit"
+						      .unset_means = unset
 
 #define SECONDS "SECONDS"
 #define BYTES   "BYTES"
@@ -256,7 +257,7 @@ static const struct key keys[] = {
 	 .help = "yes is Network=none, no is Network=host. Of the lines of both keys the last one counts."},
 	{LIMIT(NOFILE, "NUMBER"), .help = "Open files. Like all limits: one value, or SOFT:HARD, or infinity."},
 	{LIMIT(NPROC, "NUMBER"), .help = "Processes of the user. TasksMax= counts the site's own."},
-	{LIMIT(CORE, BYTES), .help = "The size of a core dump."},
+	{LIMIT_OR(CORE, BYTES, "0"), .help = "The size of a core dump."},
 	{LIMIT(FSIZE, BYTES), .help = "The size of a file that is written."},
 	{LIMIT(AS, BYTES), .help = "The address space of a process."},
 	{LIMIT(STACK, BYTES), .help = "The stack of a process."},

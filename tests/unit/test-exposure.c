@@ -262,7 +262,7 @@ static const struct {
 	{"limit-io", "[Resources]\nIOReadBandwidthMax=/torpor/nosuch 1M\n", "not in force", "", 100},
 	{"limits-in-force", "", "0", "", 0},
 	{"limits-in-force", "[Resources]\nAllowedCPUs=0\n", "1", "Lacks AllowedCPUs=", 100},
-	{"limit-core-dumps", "", "inherited", "", 100},
+	{"limit-core-dumps", "", "0:0", "Dumps no core", 0},
 	{"limit-core-dumps", "LimitCORE=0\n", "0:0", "", 0},
 	{"limit-core-dumps", "LimitCORE=infinity\n", "infinity:infinity", "", 100},
 	{"limit-open-files", "", "1024:524288", "", 0},

@@ -359,10 +359,12 @@ static void test_limits(void **state)
 	const struct plan_limit *limit;
 
 	/* Not the limit that torpord raised for itself. */
-	assert_int_equal(plan->n_limits, 1);
+	assert_int_equal(plan->n_limits, 2);
 	limit = limit_of(plan, RLIMIT_NOFILE);
 	assert_int_equal(limit->limit.rlim_cur, 1024);
 	assert_int_equal(limit->limit.rlim_max, 524288);
+	limit = limit_of(plan, RLIMIT_CORE);
+	assert_true(limit->limit.rlim_cur == 0 && limit->limit.rlim_max == 0);
 	plan_unref(plan);
 	plan = make(*state, "b", "LimitNOFILE=64:128\nLimitCORE=infinity\nLimitAS=1M:infinity\n");
 	assert_int_equal(plan->n_limits, 3);
