@@ -163,7 +163,12 @@ static int listen_at(const void *address, socklen_t bytes)
 	return fd < 0 || bind(fd, address, bytes) < 0 || listen(fd, 8) < 0 ? -1 : 0;
 }
 
-/* Things that are there for everybody of this user. Says what it could not make. */
+static void on_term(int number)
+{
+	(void)number;
+}
+
+/* Things that are there for everybody of this user, until SIGTERM. Says what it could not make. */
 static void leave(FILE *out, struct neighbour *n)
 {
 	int id = shmget(KEY, 4096, IPC_CREAT | 0666);
@@ -179,10 +184,14 @@ static void leave(FILE *out, struct neighbour *n)
 		fprintf(out, "message queue: %s\n", strerrorname_np(errno));
 	if (listen_at(&n->abstract, n->abstract_bytes) < 0 || listen_at(&n->loopback, sizeof n->loopback) < 0)
 		fprintf(out, "listeners: %s\n", strerrorname_np(errno));
+	(void)signal(SIGTERM, on_term);
 	fprintf(out, "left: %s\n", secret);
 	(void)fclose(out);
 	(void)pause();
 	(void)shmctl(id, IPC_RMID, NULL);
+	(void)mq_unlink(n->path[2]);
+	(void)unlink(n->path[0]);
+	(void)unlink(n->path[1]);
 }
 
 static long find_signal(const struct neighbour *n)
