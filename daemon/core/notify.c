@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "daemon.h"
+#include "handover.h"
 #include "log.h"
 #include "run.h"
 #include "str.h"
@@ -85,7 +86,9 @@ static void notified_line(struct site *site, const char *line)
 
 	if (str_equal(line, "READY=1")) {
 		run->notify_ready = true;
-		if (site->state == STATE_STARTING && !run->job_in_flight)
+		if (site->state == STATE_STARTING && run->job_in_flight)
+			handover_open_gate(run); /* it may accept before the launcher has answered */
+		else if (site->state == STATE_STARTING)
 			site_dispatch(site, EVENT_READY, "ready");
 	} else if (strncmp(line, "STATUS=", 7) == 0) {
 		free(run->status_text);
@@ -139,29 +142,36 @@ static pid_t sender_of(struct msghdr *message)
 	return 0;
 }
 
-static bool receive_one(struct notify *notify)
+static void receive(struct notify *notify, struct msghdr *message, size_t length)
 {
-	char text[MESSAGE_BYTES + 1], control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(253 * sizeof(int))];
-	struct iovec iov = {.iov_base = text, .iov_len = MESSAGE_BYTES};
-	struct msghdr message = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-	ssize_t n = recvmsg(notify->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	pid_t pid = sender_of(message);
+	char *text = message->msg_iov->iov_base;
 	struct site *site;
-	pid_t pid;
 
-	if (n < 0)
-		return errno == EINTR;
-	close_passed(&message);
-	pid = sender_of(&message);
-	if (n == 0 || message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || pid <= 0)
-		return true;
-	text[n] = '\0';
+	if (length == 0 || message->msg_flags & (MSG_TRUNC | MSG_CTRUNC) || pid <= 0)
+		return;
+	text[length] = '\0';
 	daemon_take_launched(notify->daemon);
 	site = find_sender(notify->daemon, pid);
 	if (site)
 		notified(site, text);
 	else
 		log_debug("notify: message of process %d, which is no site's, dropped", pid);
+}
+
+static bool receive_one(struct notify *notify)
+{
+	char text[MESSAGE_BYTES + 1], control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(253 * sizeof(int))];
+	struct iovec iov = {.iov_base = text, .iov_len = MESSAGE_BYTES};
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	ssize_t n = recvmsg(notify->fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return errno == EINTR;
+	close_passed(&message);
+	receive(notify, &message, (size_t)n);
+	(void)recv(notify->fd, NULL, 0, MSG_DONTWAIT); /* takes it out */
 	return true;
 }
 
@@ -225,4 +235,9 @@ void notify_destroy(struct notify *notify)
 	(void)unlink(notify->address.sun_path);
 	uv_close((uv_handle_t *)&notify->poll, on_closed);
 	fd_close(notify->fd);
+}
+
+int notify_fd(const struct notify *notify)
+{
+	return notify->fd;
 }

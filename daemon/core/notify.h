@@ -9,3 +9,6 @@ struct notify;
 
 int notify_create(struct daemon *daemon, struct notify **ret);
 void notify_destroy(struct notify *notify);
+
+/* The socket; a message stays in it until what it says has been done. */
+int notify_fd(const struct notify *notify);

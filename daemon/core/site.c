@@ -20,6 +20,7 @@
 #include "log.h"
 #include "networks.h"
 #include "cause.h"
+#include "notify.h"
 #include "rest.h"
 #include "run.h"
 #include "schedule.h"
@@ -278,6 +279,7 @@ void site_launch(struct site *site)
 				       .plan = plan_ref(run->plan),
 				       .listener_fds = run->listener_fds,
 				       .gate_fd = run->gate_fd,
+				       .inbox_fd = notify_fd(site->daemon->notify),
 				       .network = networks_folder(run)};
 	run->job_in_flight = true;
 	set_timer(site);

@@ -132,29 +132,38 @@ int carry_reserve(void)
 	return placeholder_fd < 0 ? -errno : 0;
 }
 
-/* Adds the listener to one epoll. The kernel knows a registration by file and number, so it has the program's
- * number here for a moment. */
-static void register_with(int pidfd, int epoll_number, int number, int listener_fd, struct epoll_event *event)
+/* What is to be done to the registrations of a program's descriptor with its epolls. */
+struct registration {
+	pid_t tid;
+	int pidfd;     /* its process */
+	int number;    /* its descriptor */
+	int fd;        /* here: what is registered, or to be */
+	int operation; /* of epoll_ctl(2): add it in the place of what is, or change those of EPOLLET */
+};
+
+/* The kernel knows a registration by file and number, so the file has the program's number here for a moment.
+ */
+static void register_with(const struct registration *x, int epoll_number, struct epoll_event *event)
 {
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-	autoclose int epoll_fd = pidfd_getfd(pidfd, epoll_number, 0);
+	autoclose int epoll_fd = pidfd_getfd(x->pidfd, epoll_number, 0);
 
-	if (epoll_fd < 0 || number < 3 || number >= carry_end())
+	if (epoll_fd < 0 || x->number < 3 || x->number >= carry_end())
 		return;
 	pthread_mutex_lock(&mutex);
-	if (dup3(listener_fd, number, O_CLOEXEC) >= 0)
-		(void)epoll_ctl(epoll_fd, EPOLL_CTL_ADD, number, event);
-	(void)dup3(placeholder_fd, number, O_CLOEXEC);
+	if (dup3(x->fd, x->number, O_CLOEXEC) >= 0)
+		(void)epoll_ctl(epoll_fd, x->operation, x->number, event);
+	(void)dup3(placeholder_fd, x->number, O_CLOEXEC);
 	pthread_mutex_unlock(&mutex);
 }
 
-/* Looks for the program's socket among those that one of its epolls waits for. */
-static void carry_epoll(pid_t tid, int pidfd, int epoll_number, int number, int listener_fd)
+/* Looks for the descriptor among those that one of the program's epolls waits for. */
+static void carry_epoll(const struct registration *x, int epoll_number)
 {
 	char path[64], line[256];
 	autofclose FILE *file = NULL;
 
-	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", tid, epoll_number);
+	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", x->tid, epoll_number);
 	file = fopen(path, "re");
 	while (file && fgets(line, sizeof line, file)) {
 		struct epoll_event event;
@@ -163,21 +172,21 @@ static void carry_epoll(pid_t tid, int pidfd, int epoll_number, int number, int 
 		int found;
 
 		if (sscanf(line, "tfd: %d events: %" SCNx32 " data: %" SCNx64, &found, &events, &data) == 3 &&
-		    found == number) {
+		    found == x->number && (x->operation == EPOLL_CTL_ADD || events & EPOLLET)) {
 			event = (struct epoll_event){.events = events, .data.u64 = data};
-			register_with(pidfd, epoll_number, number, listener_fd, &event);
+			register_with(x, epoll_number, &event);
 		}
 	}
 }
 
-/* Of its lowest descriptors, as many as one read tells of: a server makes its epolls early. */
-void carry_epolls(pid_t tid, int pidfd, int number, int listener_fd)
+/* Of the program's lowest descriptors, as many as one read tells of: a server makes its epolls early. */
+static void carry_registrations(const struct registration *x)
 {
 	char path[64], target[64], entries[LOOK_BYTES] __attribute__((aligned(8)));
 	autoclose int dir_fd = -EBADF;
 	ssize_t bytes;
 
-	snprintf(path, sizeof path, "/proc/%d/fd", tid);
+	snprintf(path, sizeof path, "/proc/%d/fd", x->tid);
 	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bytes = dir_fd < 0 ? 0 : getdents64(dir_fd, entries, sizeof entries);
 	for (ssize_t at = 0; at < bytes;) {
@@ -189,8 +198,24 @@ void carry_epolls(pid_t tid, int pidfd, int number, int listener_fd)
 			continue;
 		target[n] = '\0';
 		if (strcmp(target, "anon_inode:[eventpoll]") == 0)
-			carry_epoll(tid, pidfd, atoi(entry->d_name), number, listener_fd);
+			carry_epoll(x, atoi(entry->d_name));
 	}
+}
+
+void carry_epolls(pid_t tid, int pidfd, int number, int listener_fd)
+{
+	const struct registration x = {tid, pidfd, number, listener_fd, EPOLL_CTL_ADD};
+
+	carry_registrations(&x);
+}
+
+void carry_readiness(pid_t tid, int pidfd, int number)
+{
+	autoclose int fd = pidfd_getfd(pidfd, number, 0); /* fails when the process, and so tid, is no more */
+	const struct registration x = {tid, pidfd, number, fd, EPOLL_CTL_MOD};
+
+	if (fd >= 0)
+		carry_registrations(&x);
 }
 
 int carry_close_on_exec(pid_t tid, int number)

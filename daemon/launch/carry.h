@@ -24,5 +24,9 @@ void carry_options(int from_fd, int listener_fd);
  * the old registrations. tid is the thread, pidfd its process. Best effort. */
 void carry_epolls(pid_t tid, int pidfd, int number, int listener_fd);
 
+/* Has the program's epolls that tell of its descriptor `number` only when something changes (EPOLLET) tell once
+ * more what there is. Best effort. */
+void carry_readiness(pid_t tid, int pidfd, int number);
+
 /* Whether descriptor `number` of a thread is closed on execve(2). -errno. */
 int carry_close_on_exec(pid_t tid, int number);

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,6 +18,8 @@
 #include "binding.h"
 #include "carry.h"
 #include "cleanup.h"
+#include "gate.h"
+#include "notification.h"
 
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL /* Linux 6.9: a pidfd of any thread */
@@ -35,11 +36,6 @@ struct exchange {
 	int socket_fd; /* a copy of it */
 	int type;      /* SO_TYPE */
 };
-
-static bool still_valid(const struct intercepted *container, const struct seccomp_notif *request)
-{
-	return ioctl(container->notify_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &request->id) == 0;
-}
 
 /* The number that a status file gives for a key, "Tgid:"; -ENOENT. */
 static int thread_group(pid_t tid)
@@ -78,7 +74,7 @@ static int open_exchange(const struct intercepted *container, struct exchange *x
 	x->pidfd = open_process((pid_t)x->request->pid);
 	if (x->pidfd < 0)
 		return x->pidfd;
-	if (!still_valid(container, x->request))
+	if (!notification_valid(container->notify_fd, x->request->id))
 		return -ESRCH;
 	x->socket_fd = pidfd_getfd(x->pidfd, x->number, 0);
 	if (x->socket_fd < 0)
@@ -232,30 +228,14 @@ static int hand_over(struct intercepted *container, struct exchange *x, int i)
 	return ioctl(container->notify_fd, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) < 0 ? -errno : 0;
 }
 
-static void answer(const struct intercepted *container, const struct seccomp_notif *request, uint32_t flags,
-		   int error)
-{
-	struct seccomp_notif_resp response = {.id = request->id, .flags = flags, .error = error};
-
-	(void)ioctl(container->notify_fd, SECCOMP_IOCTL_NOTIF_SEND, &response);
-}
-
-/* Without a gate, as when the run is over, nothing is shut. */
-static bool gate_is_shut(const struct intercepted *container, const struct exchange *x)
-{
-	autoclose int gate_fd = container->gate < 0 ? -EBADF : pidfd_getfd(x->daemon_fd, container->gate, 0);
-	struct pollfd gate = {.fd = gate_fd, .events = POLLIN};
-
-	return gate_fd >= 0 && poll(&gate, 1, 0) == 0;
-}
-
-/* accept(2): of a listener while its gate is shut, there is nothing to be had. */
+/* accept(2): of a listener, while its gate is shut, there is nothing to be had. */
 static void answer_accept(const struct intercepted *container, struct exchange *x)
 {
-	if (gate_is_shut(container, x) && open_exchange(container, x) == 0 && find_own(container, x) >= 0)
-		answer(container, x->request, 0, -EAGAIN);
+	if (container->gate && !gate_is_open(container->gate) && open_exchange(container, x) == 0 &&
+	    find_own(container, x) >= 0)
+		gate_answer(container->gate, x->request, x->socket_fd, &x->pidfd);
 	else
-		answer(container, x->request, SECCOMP_USER_NOTIF_FLAG_CONTINUE, 0);
+		notification_continue(container->notify_fd, x->request->id);
 	close_exchange(x);
 }
 
@@ -322,6 +302,9 @@ bool exchange_run(struct intercepted *container, int daemon_fd, struct intercept
 		news = report_other(container, &x, report);
 	close_exchange(&x);
 	/* A listener that listens already: its backlog is the unit's. */
-	answer(container, &request, i < 0 ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0, 0);
+	if (i < 0)
+		notification_continue(container->notify_fd, request.id);
+	else
+		notification_answer(container->notify_fd, request.id, 0);
 	return news;
 }

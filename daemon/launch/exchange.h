@@ -9,8 +9,8 @@
 /* What the interceptor knows of one container. */
 struct intercepted {
 	uint64_t id, site;
-	int notify_fd; /* the listener of its seccomp filter */
-	int gate;      /* in the daemon's table */
+	int notify_fd;     /* the listener of its seccomp filter */
+	struct gate *gate; /* AcceptWhenReady=; owned */
 	unsigned n_listeners;
 	int64_t credit_ns;        /* what its exchanges may take before it has to wait */
 	uint64_t bound, listened; /* bit i: has been reported of listener i */

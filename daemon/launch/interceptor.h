@@ -7,9 +7,10 @@
 
 /* A process that answers what containers ask before a bind(2) or listen(2) (seccomp_unotify(2)): where the
  * address is one that the unit declares, the program gets the listener in the place of its own socket and 0 as
- * the result. With AcceptWhenReady= they ask before an accept(2) too, and are told that nobody waits while the
- * run's gate is shut. Every other call goes on as if torpor were not there. The loop has no part in it, and
- * the process shares no memory with it: a child hands what is needed over itself, by message. */
+ * the result. With AcceptWhenReady= they ask before an accept(2) too, which waits, or tells that there is
+ * nobody, while the run's gate is shut (gate.h). Every other call goes on as if torpor were not there. The loop
+ * has no part in it, and the process shares no memory with it: a child hands what is needed over itself, by
+ * message. */
 
 /* A listener as the daemon has it. No copy is kept: a port that torpor gives up is closed at once. The cookie
  * (SO_COOKIE), which no other socket ever has, tells whether the number still means it. */
@@ -25,7 +26,10 @@ struct intercept_hello {
 	uint64_t id;   /* the job's */
 	uint64_t site; /* the job's site's */
 	uint32_t n_listeners;
-	int32_t gate; /* in the daemon's table: an eventfd that is readable while it is open; negative: none */
+	/* In the daemon's table. */
+	int32_t gate;  /* an eventfd that is readable while it is open; negative: none */
+	int32_t inbox; /* the socket on which programs say READY=1 */
+	uint32_t reserved;
 };
 
 /* What a program does for the first time in a run. */

@@ -23,7 +23,7 @@ struct launch_job {
 	uint64_t id, site;        /* of the run and its site, for the interceptor */
 	struct launch_plan *plan; /* one reference is the job's: the submitter gives it up afterwards */
 	const int *listener_fds;  /* [plan->spec->n_listeners], of the process */
-	int gate_fd;              /* of the process, for the interceptor; negative: none */
+	int gate_fd, inbox_fd;    /* of the process, for the interceptor (interceptor.h) */
 	const char *network; /* the run's folder of its CNI network: its namespace "netns", and the files that
 				the unit's mounts name without a '/'; NULL: none */
 

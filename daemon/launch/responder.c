@@ -20,6 +20,7 @@
 #include "carry.h"
 #include "cleanup.h"
 #include "exchange.h"
+#include "gate.h"
 #include "log.h"
 
 /* One thread would do, but an exchange may have to wait for what a container's memory is backed by (a file of a
@@ -48,11 +49,9 @@ struct responder {
 	unsigned n_threads, n_idle;
 };
 
-/* The kernel hands a container from thread to thread; the mutex is what the language knows of that. */
-static void forget(struct responder *responder, struct intercepted *container)
+static void forget(struct intercepted *container)
 {
-	pthread_mutex_lock(&responder->mutex);
-	pthread_mutex_unlock(&responder->mutex);
+	gate_destroy(container->gate);
 	fd_close(container->notify_fd);
 	free(container);
 }
@@ -68,7 +67,9 @@ static int watch(const struct responder *responder, int operation, int fd, const
 /* Waits for one more question, by whichever thread. */
 static int arm(struct responder *responder, struct intercepted *container, int operation)
 {
-	return watch(responder, operation, container->notify_fd, container);
+	int fd = container->gate ? gate_fd(container->gate) : container->notify_fd;
+
+	return watch(responder, operation, fd, container);
 }
 
 struct message {
@@ -90,7 +91,6 @@ static struct intercepted *read_message(const struct message *message, size_t by
 	if (!container)
 		return NULL;
 	container->id = message->hello.id;
-	container->gate = message->hello.gate;
 	container->site = message->hello.site;
 	container->credit_ns = CREDIT_NS;
 	container->n_listeners = (unsigned)n;
@@ -99,8 +99,22 @@ static struct intercepted *read_message(const struct message *message, size_t by
 	return container;
 }
 
+/* Without a gate nothing is shut. */
+static struct gate *make_gate(const struct responder *responder, int notify_fd,
+			      const struct intercept_hello *hello)
+{
+	struct gate *gate = NULL;
+	int r = hello->gate < 0
+			? 0
+			: gate_create(notify_fd, responder->daemon_fd, hello->gate, hello->inbox, &gate);
+
+	if (r < 0)
+		log_error("a container's calls to accept(2) go on before it is ready: %s", strerror(-r));
+	return gate;
+}
+
 /* Receives a child's message: NULL where there is none, or it is not to be understood. */
-static struct intercepted *receive(int channel_fd)
+static struct intercepted *receive(const struct responder *responder)
 {
 	struct message message;
 	union {
@@ -110,7 +124,7 @@ static struct intercepted *receive(int channel_fd)
 	struct iovec iovec = {&message, sizeof message};
 	struct msghdr header = {
 		.msg_iov = &iovec, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-	ssize_t n = recvmsg(channel_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(responder->channel_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *cmsg = n < 0 ? NULL : CMSG_FIRSTHDR(&header);
 	struct intercepted *container;
 	int notify_fd;
@@ -126,6 +140,7 @@ static struct intercepted *receive(int channel_fd)
 		return NULL;
 	}
 	container->notify_fd = notify_fd;
+	container->gate = make_gate(responder, notify_fd, &message.hello);
 	/* Who asks waits for the answer: it is given on the same processor. Older kernels refuse. */
 	(void)ioctl(notify_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	return container;
@@ -133,14 +148,14 @@ static struct intercepted *receive(int channel_fd)
 
 static void take_in(struct responder *responder)
 {
-	struct intercepted *container = receive(responder->channel_fd);
+	struct intercepted *container = receive(responder);
 
 	(void)watch(responder, EPOLL_CTL_MOD, responder->channel_fd, responder);
 	if (!container)
 		return;
 	if (arm(responder, container, EPOLL_CTL_ADD) < 0) {
 		log_error("a container's calls to bind(2) cannot be answered: %s", strerror(errno));
-		forget(responder, container);
+		forget(container);
 	}
 }
 
@@ -227,30 +242,41 @@ static int64_t used_ns(void)
 	return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
 }
 
-static void on_question(struct responder *responder, struct intercepted *container, uint32_t events)
+/* What became of those who wait, and the next question. False: the last task with the filter has gone. */
+static bool attend(const struct responder *responder, struct intercepted *container, uint32_t events)
 {
-	const struct intercepted **place;
 	struct intercept_report report;
-	int64_t start_ns;
+	int64_t start_ns = used_ns();
 
-	if (!(events & EPOLLIN)) { /* the last task with the filter has gone */
-		forget(responder, container);
-		return;
-	}
-	place = take_on(responder, container);
-	if (!place) {
-		put_off(responder, container);
-		return;
-	}
-	start_ns = used_ns();
-	if (exchange_run(container, responder->daemon_fd, &report) &&
+	if (container->gate)
+		events = gate_look(container->gate);
+	if (events & EPOLLIN && exchange_run(container, responder->daemon_fd, &report) &&
 	    write(responder->report_fd, &report, sizeof report) < 0)
 		log_error("what a program did with a listener cannot be reported: %s", strerror(errno));
 	container->credit_ns -= used_ns() - start_ns;
+	return !events || events & EPOLLIN;
+}
+
+static void on_event(struct responder *responder, struct intercepted *container, uint32_t events)
+{
+	const struct intercepted **place = NULL;
+	bool more = events & EPOLLIN;
+
+	if (more && !(place = take_on(responder, container))) {
+		put_off(responder, container);
+		return;
+	}
+	if (more)
+		more = attend(responder, container, events);
+	/* The kernel hands a container from thread to thread; the mutex is what the language knows of that. */
 	pthread_mutex_lock(&responder->mutex);
-	*place = NULL;
-	go_on(responder, container);
+	if (place)
+		*place = NULL;
+	if (more)
+		go_on(responder, container);
 	pthread_mutex_unlock(&responder->mutex);
+	if (!more)
+		forget(container);
 }
 
 static void *thread_main(void *argument);
@@ -285,7 +311,7 @@ static void serve_one(struct responder *responder)
 	if (event.data.ptr == &responder->tick_fd)
 		on_tick(responder);
 	else if (event.data.ptr != responder)
-		on_question(responder, event.data.ptr, event.events);
+		on_event(responder, event.data.ptr, event.events);
 	else if (event.events & EPOLLHUP)
 		_exit(EXIT_SUCCESS); /* torpord has ended, or ends us */
 	else

@@ -198,8 +198,11 @@ static void compose_message(struct start *start, const struct launch_job *job)
 	struct cmsghdr *control = (struct cmsghdr *)(void *)m->control;
 	size_t n = 0;
 
-	m->hello = (struct intercept_hello){
-		.id = job->id, .site = job->site, .n_listeners = spec->n_listeners, .gate = job->gate_fd};
+	m->hello = (struct intercept_hello){.id = job->id,
+					    .site = job->site,
+					    .n_listeners = spec->n_listeners,
+					    .gate = job->gate_fd,
+					    .inbox = job->inbox_fd};
 	m->parts[n++] = (struct iovec){&m->hello, sizeof m->hello};
 	m->parts[n++] = (struct iovec){m->sockets, spec->n_listeners * sizeof m->sockets[0]};
 	for (unsigned i = 0; i < spec->n_listeners; i++) {

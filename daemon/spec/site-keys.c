@@ -376,12 +376,13 @@ static const struct key keys[] = {
 		 "of the site's processes. With Type=notify at least main."},
 	{CONTAINER("AcceptWhenReady", type_bool, accept_when_ready), .argument = "BOOLEAN", .fallback = "no",
 	 .help = "For programs that take connections only to refuse or drop them while they start or stop: "
-		 "with "
-		 "yes, accept(2) tells the program that there are none until it is ready (see Type=) and as "
-		 "soon as it is to be stopped; they wait for it, or for the next start. Each connection costs "
-		 "some 20 microseconds then, and there can be some 10,000 a second. The program must not wait "
-		 "in "
-		 "accept(2) but in poll(2) or its like."},
+		 "with yes, accept(2) has none for the program until it is ready (see Type=), and none as "
+		 "soon as it is to be stopped; they wait for it, or for the next start. Where the program's "
+		 "socket is non-blocking accept(2) says so (EAGAIN); where it is not the call waits, and is "
+		 "interrupted (EINTR) every 10 milliseconds, so that a program that has asked poll(2) can "
+		 "see to other things. A call that waits already when the program is to be stopped takes one "
+		 "more. Each connection costs some 20 microseconds then, and there can be some 10,000 a "
+		 "second."},
 	{CONTAINER("KillSignal", type_signal, kill_signal), .argument = "SIGNAL", .fallback = "SIGTERM",
 	 .help = "The signal that asks the program to end: SIGTERM, INT, 15, RTMIN+3."},
 	{CONTAINER("DrainSec", type_span, drain_us), .argument = SECONDS, .fallback = "0", .min = 0,
