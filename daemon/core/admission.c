@@ -13,6 +13,11 @@ void admission_finish(struct admission *admission)
 	*admission = (struct admission){0};
 }
 
+static bool has_room(const struct admission *admission)
+{
+	return admission->starting < (admission->narrow ? 1 : admission->limit);
+}
+
 static int priority(const struct run *run)
 {
 	return run->plan->spec->priority;
@@ -22,7 +27,7 @@ int admission_request(struct admission *admission, struct run *run)
 {
 	unsigned at = admission->n_waiting;
 
-	if (admission->starting < admission->limit) {
+	if (has_room(admission)) {
 		admission->starting++;
 		site_launch(run->site);
 		return 0;
@@ -57,6 +62,20 @@ static struct run *take(struct admission *admission, unsigned at)
 	return run;
 }
 
+static void start_waiting(struct admission *admission)
+{
+	while (has_room(admission) && admission->n_waiting > 0) {
+		admission->starting++;
+		site_launch(take(admission, 0)->site);
+	}
+}
+
+void admission_narrow(struct admission *admission, bool narrow)
+{
+	admission->narrow = narrow;
+	start_waiting(admission);
+}
+
 void admission_release(struct admission *admission, struct run *run)
 {
 	if (run->queued) {
@@ -68,8 +87,5 @@ void admission_release(struct admission *admission, struct run *run)
 		return;
 	}
 	admission->starting--;
-	while (admission->starting < admission->limit && admission->n_waiting > 0) {
-		admission->starting++;
-		site_launch(take(admission, 0)->site);
-	}
+	start_waiting(admission);
 }

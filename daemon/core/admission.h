@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
+
 struct run;
 
 /* How many starts are under way at a time, and who comes next: by Priority=, then first come first served. The
@@ -9,12 +11,16 @@ struct admission {
 	struct run **waiting; /* owned; next first */
 	unsigned n_waiting, size;
 	unsigned starting, limit;
+	bool narrow; /* memory is short: one at a time */
 };
 
 void admission_finish(struct admission *admission);
 
 /* Starts the run's site now (site_launch()), or when its turn comes. -ENOMEM. */
 int admission_request(struct admission *admission, struct run *run);
+
+/* Starts one site at a time from now on, or as many as the limit says. */
+void admission_narrow(struct admission *admission, bool narrow);
 
 /* The run's start is over, or it gives its place in the queue up. Starts whoever is next. */
 void admission_release(struct admission *admission, struct run *run);

@@ -15,6 +15,7 @@
 #include "reaper.h"
 #include "refused.h"
 #include "security.h"
+#include "shortage.h"
 #include "site.h"
 
 /* What the command line says. */
@@ -51,6 +52,7 @@ struct daemon {
 	struct launcher *launcher;
 	struct reaper *reaper;
 	struct pager *pager;
+	struct shortage shortage;
 	uv_poll_t launched; /* the launcher has done something */
 	uv_poll_t reported; /* the interceptor has */
 	uv_async_t verdict; /* the reaper has found something */

@@ -64,6 +64,14 @@ static void say_no_swap(struct daemon *daemon)
 		"or stay frozen (SwapFullAction=)");
 }
 
+void ladder_give_up(struct site *site, const char *by)
+{
+	if (run_pending(site->run))
+		site_dispatch(site, EVENT_CONNECTION, "connection");
+	else
+		site_dispatch(site, EVENT_TIMEOUT, by);
+}
+
 static void not_paged_out(struct site *site, int error)
 {
 	struct run *run = site->run;
@@ -78,10 +86,8 @@ static void not_paged_out(struct site *site, int error)
 		log_error("site %s: cannot be paged out: %s", site->name, strerror(-error));
 	stop &= site->plan->spec->swap_full_action == SWAP_FULL_STOP && schedule_keep(site) == KEEP_NONE &&
 		!str_equal(run->page_by, "command");
-	if (stop && run_pending(run))
-		site_dispatch(site, EVENT_CONNECTION, "connection");
-	else if (stop)
-		site_dispatch(site, EVENT_TIMEOUT, "no swap left");
+	if (stop)
+		ladder_give_up(site, "no swap left");
 	else
 		site_dispatch(site, EVENT_FROZEN, "stays in memory");
 }
@@ -125,11 +131,12 @@ int ladder_start(struct daemon *daemon)
 	}
 	if (r < 0)
 		log_error("the pager cannot be started: %s", strerror(-r));
-	return r;
+	return r < 0 ? r : shortage_start(daemon);
 }
 
 void ladder_stop(struct daemon *daemon)
 {
+	shortage_stop(daemon);
 	pager_destroy(daemon->pager);
 	daemon->pager = NULL;
 	if (daemon->paged.data)

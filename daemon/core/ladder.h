@@ -11,7 +11,7 @@ struct site;
 
 /* The rungs below frozen: when a site that sleeps takes the next one, and how its memory gets to the swap. */
 
-/* Starts the pager. -errno, which has been logged. */
+/* Starts the pager, and looks after memory from then on. -errno, which has been logged. */
 int ladder_start(struct daemon *daemon);
 
 /* Ends it. */
@@ -30,6 +30,9 @@ enum site_event ladder_due(const struct site *site);
 /* Hands the memory of a site that has just become STATE_PAGING to the pager; EVENT_PAGED or EVENT_FROZEN comes
  * of it, or where its unit says so EVENT_TIMEOUT. by: what asked for it, a static string. */
 void ladder_page_out(struct site *site, const char *by);
+
+/* Stops a site that sleeps as if its time were over, but for what has come in: that wakes it. */
+void ladder_give_up(struct site *site, const char *by);
 
 /* It is awake, or ends: the pager leaves it alone. */
 void ladder_cancel(struct run *run);

@@ -488,6 +488,26 @@ static void add_usage(json_t *object)
 	set_u64(object, "memory_bytes", resident * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
+static void add_memory(json_t *object, const struct daemon *daemon, json_t *warnings)
+{
+	struct memory memory;
+
+	if (memory_read(&memory) == 0) {
+		set_u64(object, "memory_available_bytes", memory.available_bytes);
+		set_u64(object, "swap_free_bytes", memory.swap_free_bytes);
+	}
+	set(object, "memory_short", json_boolean(daemon->shortage.low));
+	if (daemon->config.max_awake)
+		set_u64(object, "awake_limit", daemon->config.max_awake);
+	if (daemon->shortage.low)
+		json_array_append_new(warnings,
+				      json_string("memory is short: the coldest sites go down a rung"));
+	if (daemon->swap_full)
+		json_array_append_new(warnings,
+				      json_string("no swap, or too little of it, is left to page sites "
+						  "out to"));
+}
+
 json_t *report_host(struct daemon *daemon)
 {
 	unsigned states[SITE_STATES] = {0}, missing = ~daemon->host.controllers & (CONTROLLER_PIDS * 2 - 1);
@@ -526,6 +546,7 @@ json_t *report_host(struct daemon *daemon)
 	set(object, "controllers", controllers_json(daemon->host.controllers));
 	set(object, "controllers_missing", controllers_json(missing));
 	add_usage(object);
+	add_memory(object, daemon, warnings);
 	set_u64(object, "wakes", daemon->wakes);
 	set_u64(object, "starting", daemon->admission.starting);
 	set_u64(object, "queued", daemon->admission.n_waiting);

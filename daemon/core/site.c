@@ -184,6 +184,7 @@ static void set_state(struct site *site, enum site_state state, const char *by)
 	if (from->watched != to->watched)
 		watch_listeners(site, to->watched && !site->daemon->stopping);
 	set_timer(site);
+	shortage_site_changed(site, before);
 	tell(site, before, by, took_us);
 }
 

@@ -107,8 +107,7 @@ static void add(struct resource_builder *b, enum cgroup_file file, const char *d
 		add_write(b, file, value, reset);
 }
 
-/* A share of what the host has, rounded down, but not to nothing. */
-static uint64_t share_of(uint64_t value, uint64_t whole)
+uint64_t resource_share_of(uint64_t value, uint64_t whole)
 {
 	uint64_t hundredths = value & ~SPEC_SHARE,
 		 part = whole / 10000 * hundredths + whole % 10000 * hundredths / 10000;
@@ -126,7 +125,8 @@ static void add_numbers(struct resource_builder *b, const struct resource_spec *
 		if (value == SPEC_UNSET)
 			continue;
 		if (value & SPEC_SHARE && value != SPEC_INFINITY)
-			value = share_of(value, numbers[i].tasks ? b->host->tasks_max : b->host->memory_bytes);
+			value = resource_share_of(value, numbers[i].tasks ? b->host->tasks_max
+									  : b->host->memory_bytes);
 		text = value == SPEC_INFINITY ? arena_strdup(&b->arena, "max")
 					      : arena_printf(&b->arena, "%llu", (unsigned long long)value);
 		add(b, numbers[i].file, numbers[i].directive, text, numbers[i].reset);

@@ -64,3 +64,6 @@ void resources_missing(struct resource_builder *builder, bool limit, const char 
 
 /* Ends it: one malloc block to *ret, its size to *ret_bytes. -ENOMEM. */
 int resources_finish(struct resource_builder *builder, struct resource_list **ret, size_t *ret_bytes);
+
+/* A SPEC_SHARE of what the host has, rounded down, but not to nothing. */
+uint64_t resource_share_of(uint64_t value, uint64_t whole);

@@ -28,6 +28,26 @@ static const struct key keys[] = {
 	 .argument = "NUMBER", .fallback = "0",
 	 .help = "How many containers are started at a time; connections to others wait in their "
 		 "listeners. 0 is two for each CPU."},
+	{"Daemon", "MaxAwake", &type_unsigned, FIELD(max_awake), .min = 0, .max = INT32_MAX,
+	 .argument = "NUMBER", .fallback = "0",
+	 .help = "With more sites awake than this, those that are idle are frozen before their time, the "
+		 "ones with the lowest Priority= and the longest unused first. A site that is in use is never "
+		 "frozen, and none has to wait for another. 0 is no limit."},
+	{"Daemon", "MemoryKeepFree", &type_size, FIELD(memory_keep_free), .argument = "BYTES|PERCENT",
+	 .fallback = "5%",
+	 .help = "With less memory available than this (MemAvailable of /proc/meminfo), sites go down a rung "
+		 "one after another until there is enough: those that sleep first, then awake ones that have "
+		 "been idle for 5s, the lowest Priority= and the longest unused first. What is frozen is paged "
+		 "out; where the swap is full, it is stopped (SwapFullAction= of torpor.site(5)). Sites with "
+		 "Keep= are spared. Containers are started one at a time meanwhile. 0 is never."},
+	{"Daemon", "MemoryPressureWatch", &type_bool, FIELD(memory_pressure_watch), .argument = "BOOLEAN",
+	 .fallback = "yes",
+	 .help = "Do the same while the kernel says that tasks stall for want of memory (pressure stall "
+		 "information): those of the whole host, where less than a quarter of its memory is available, "
+		 "or those in torpor's own control group."},
+	{"Daemon", "MemoryPressureThresholdSec", &type_span, FIELD(memory_pressure_us), .min = 2000,
+	 .max = 2000000, .argument = "SECONDS", .fallback = "200ms",
+	 .help = "How long tasks must have stalled within 2s for that."},
 	{"Daemon", "ScanIntervalSec", &type_span, FIELD(scan_interval_us), .min = 50000, .max = 3600000000,
 	 .argument = "SECONDS", .fallback = "1s",
 	 .help = "How often awake sites are looked at to find the idle ones, from 50ms to an hour."},

@@ -20,6 +20,10 @@ struct config {
 	/* [Daemon] */
 	char *control_group;   /* ControlGroup=: members may look with torporctl; NULL: root alone. Owned. */
 	unsigned max_starting; /* MaxStarting=: containers started at a time; 0 (default): two a CPU */
+	unsigned max_awake;    /* MaxAwake=: above it idle sites are frozen early; 0 (default): no limit */
+	uint64_t memory_keep_free;   /* MemoryKeepFree=: bytes, or a SPEC_SHARE of the host's; default 5% */
+	bool memory_pressure_watch;  /* MemoryPressureWatch=: default yes */
+	uint64_t memory_pressure_us; /* MemoryPressureThresholdSec=: of 2 s; default 200 ms */
 	uint64_t scan_interval_us; /* ScanIntervalSec=: the reaper's look at awake sites; default 1 s; 50 ms or
 				      more */
 	char *network_config_path; /* NetworkConfigPath=: the folder of CNI networks; owned */

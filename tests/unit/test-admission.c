@@ -101,6 +101,32 @@ static void test_limit(void **state)
 	release(4);
 }
 
+/* While memory is short one starts at a time; what is under way stays so. */
+static void test_narrow(void **state)
+{
+	(void)state;
+	admission.limit = 3;
+	request(0, 0);
+	request(1, 0);
+	admission_narrow(&admission, true);
+	request(2, 0);
+	request(3, 0);
+	release(0);
+	assert_started(2, (unsigned[]){0, 1});
+	release(1);
+	assert_started(3, (unsigned[]){0, 1, 2});
+	release(2);
+	assert_started(4, (unsigned[]){0, 1, 2, 3});
+	for (unsigned i = 4; i < 8; i++)
+		request(i, 0);
+	assert_int_equal(n_started, 4);
+	admission_narrow(&admission, false);
+	assert_started(6, (unsigned[]){0, 1, 2, 3, 4, 5});
+	for (unsigned i = 3; i < 8; i++)
+		release(i);
+	assert_int_equal(admission.starting, 0);
+}
+
 static void test_order(void **state)
 {
 	static const int priorities[] = {0, 0, 0, 10, -5, 10, 0, 100, -100, 10};
@@ -177,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_narrow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_give_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failing_starts, setup, teardown),

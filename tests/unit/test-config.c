@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include "config.h"
+#include "spec.h"
 #include "scratch.h"
 
 static int setup(void **state)
@@ -35,6 +36,10 @@ static void test_missing(void **state)
 	assert_int_equal(config_load(&scratch->lookup, &config, &diag), 0);
 	assert_null(config.control_group);
 	assert_int_equal(config.max_starting, 0);
+	assert_int_equal(config.max_awake, 0);
+	assert_int_equal(config.memory_keep_free, SPEC_SHARE | 500);
+	assert_true(config.memory_pressure_watch);
+	assert_int_equal(config.memory_pressure_us, 200000);
 	assert_int_equal(config.scan_interval_us, 1000000);
 	assert_int_equal(config.log_level, LOG_INFO);
 	assert_string_equal(config.network_config_path, "/etc/cni/net.d");
