@@ -141,6 +141,7 @@ static int parse_inet(const void *data, size_t size, struct sockdiag_socket *ret
 	ret->address = message->id.idiag_src;
 	ret->address_bytes =
 		message->idiag_family == AF_INET6 ? sizeof(struct in6_addr) : sizeof(struct in_addr);
+	ret->peer = message->id.idiag_dst;
 	ret->port = message->id.idiag_sport;
 	ret->interface = message->id.idiag_if;
 

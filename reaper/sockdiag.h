@@ -23,6 +23,7 @@ struct sockdiag_socket {
 	uint64_t last_data_age_us;
 	const void *address; /* in_addr, in6_addr; of a unix socket sun_path, its length in address_bytes */
 	size_t address_bytes;
+	const void *peer;   /* in_addr, in6_addr; NULL of unix sockets */
 	uint16_t port;      /* in network order, as in a sockaddr */
 	uint32_t interface; /* bound to it; 0: to none */
 };

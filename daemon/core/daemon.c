@@ -25,6 +25,7 @@
 #include "log.h"
 #include "networks.h"
 #include "notify.h"
+#include "probe.h"
 #include "schedule.h"
 #include "watch.h"
 
@@ -290,6 +291,11 @@ static int set_up(struct daemon *daemon)
 		if (r < 0)
 			log_error("the timer of schedules cannot be made: %s", strerror(-r));
 	}
+	if (r == 0) {
+		r = probes_create(daemon, &daemon->probes);
+		if (r < 0)
+			log_error("the watch over probes cannot be set up: %s", strerror(-r));
+	}
 	return r;
 }
 
@@ -419,6 +425,7 @@ static void tear_down(struct daemon *daemon)
 	ladder_stop(daemon);
 	notify_destroy(daemon->notify);
 	schedule_destroy(daemon->schedule);
+	probes_destroy(daemon->probes);
 	networks_destroy(daemon->networks);
 	id_ranges_close(daemon->ranges);
 	watch_destroy(daemon->watch);

@@ -66,6 +66,7 @@ struct daemon {
 	struct networks *networks;
 	struct notify *notify;
 	struct schedule *schedule;
+	struct probes *probes;
 	struct delegation delegation; /* torpor's own cgroup */
 	int lock_fd;
 	unsigned n_listeners, max_listeners;

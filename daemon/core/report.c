@@ -17,6 +17,7 @@
 #include "ladder.h"
 #include "lookup.h"
 #include "networks.h"
+#include "probe.h"
 #include "schedule.h"
 #include "str.h"
 
@@ -378,6 +379,7 @@ json_t *report_status(const struct site *site)
 	add_activity(object, site, true);
 	add_next_rung(object, site);
 	set(object, "schedule", schedule_report(site));
+	set(object, "probes", probes_report(site));
 	set_u64(object, "thaws", site->thaws);
 	if (site->last_wake_us) {
 		set_u64(object, "last_wake_us", site->last_wake_us);

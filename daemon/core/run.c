@@ -19,6 +19,7 @@
 #include "ladder.h"
 #include "log.h"
 #include "networks.h"
+#include "probe.h"
 #include "schedule.h"
 
 #define HURRIED_US 5000000 /* idle this long, after HibernateOnCalendar= */
@@ -283,7 +284,7 @@ bool run_pending(const struct run *run)
 	const struct site *site = run->site;
 
 	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++)
-		if (listener_pending(site->listeners[i]))
+		if (listener_pending(site->listeners[i]) && !probes_hold(site, site->listeners[i]))
 			return true;
 	return hold_pending(&run->hold);
 }

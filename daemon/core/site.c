@@ -22,6 +22,7 @@
 #include "cause.h"
 #include "notify.h"
 #include "rest.h"
+#include "probe.h"
 #include "run.h"
 #include "schedule.h"
 #include "str.h"
@@ -39,14 +40,30 @@ static uint64_t run_age_us(const struct run *run)
 
 /* The state, and what goes with it. */
 
+void site_visited(struct site *site, const struct listener *listener)
+{
+	struct cause cause = {.listener = listener};
+
+	site_dispatch_from(site, EVENT_CONNECTION, "connection", &cause);
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
-	struct cause cause = {0};
+	struct listener *listener = (struct listener *)poll; /* its first member */
+	struct site *site = poll->data;
 
 	(void)status;
 	(void)events;
-	cause.listener = (const struct listener *)poll; /* its first member */
-	site_dispatch_from(poll->data, EVENT_CONNECTION, "connection", &cause);
+	if (probes_admit(site, listener))
+		site_visited(site, listener);
+}
+
+void site_watch_listener(struct site *site, struct listener *listener)
+{
+	int r = listener_watch(listener, on_connection);
+
+	if (r < 0)
+		log_error("site %s: a listener cannot be watched: %s", site->name, strerror(-r));
 }
 
 static void on_held_data(uv_poll_t *poll, int status, int events)
@@ -76,16 +93,13 @@ static void revive(struct site *site, unsigned i)
 static void watch_listeners(struct site *site, bool watch)
 {
 	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++) {
-		int r = 0;
-
+		probes_release(site, site->listeners[i]);
 		if (watch && listener_is_shut(site->listeners[i]))
 			revive(site, i);
 		if (watch)
-			r = listener_watch(site->listeners[i], on_connection);
+			site_watch_listener(site, site->listeners[i]);
 		else
 			listener_unwatch(site->listeners[i]);
-		if (r < 0)
-			log_error("site %s: a listener cannot be watched: %s", site->name, strerror(-r));
 	}
 }
 
@@ -768,6 +782,7 @@ static void close_listeners(struct site *site, struct listener **keep, unsigned 
 {
 	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++)
 		if (!kept(site->listeners[i], keep, n_keep)) {
+			probes_release(site, site->listeners[i]);
 			listener_close(site->listeners[i], true);
 			site->daemon->n_listeners--;
 		}
@@ -834,6 +849,7 @@ void site_destroy(struct site *site)
 {
 	control_site_gone(site);
 	schedule_forget(site);
+	probes_forget(site);
 	close_listeners(site, NULL, 0);
 	run_destroy(site->run);
 	HASH_DEL(site->daemon->sites, site);

@@ -118,6 +118,12 @@ void site_launched(struct site *site);
 /* Its container has ended, cleanly (status 0) or not; how says it in words. */
 void site_ended(struct site *site, bool clean, const char *how);
 
+/* Somebody waits at one of its listeners, and may wake it. */
+void site_visited(struct site *site, const struct listener *listener);
+
+/* Watches one listener of a site that sleeps. */
+void site_watch_listener(struct site *site, struct listener *listener);
+
 /* What the unit, or the hour, says of its times and addresses is different: what counts them begins anew. */
 void site_times_changed(struct site *site);
 

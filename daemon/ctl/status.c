@@ -233,6 +233,23 @@ static const char *schedule(struct ctl *ctl, const json_t *status)
 	return text;
 }
 
+/* "2 put off (WakeLimitBurst=), the last for 5min more; 3 ended without a byte", or NULL. */
+static const char *probes(struct ctl *ctl, const json_t *status)
+{
+	const json_t *probes = json_object_get(status, "probes");
+	const char *waits = span(ctl, probes, "waits_us"), *text = NULL;
+	uint64_t put_off, hung_up;
+
+	if (field_u64(probes, "put_off", &put_off) && put_off > 0)
+		text = arena_printf(&ctl->arena, "%llu put off (WakeLimitBurst=)%s%s%s",
+				    (unsigned long long)put_off, waits ? ", the last for " : "",
+				    waits ? waits : "", waits ? " more" : "");
+	if (field_u64(probes, "hung_up", &hung_up) && hung_up > 0)
+		text = arena_printf(&ctl->arena, "%s%s%llu ended without a byte", text ? text : "",
+				    text ? "; " : "", (unsigned long long)hung_up);
+	return text;
+}
+
 static void print_wakes(struct ctl *ctl, const json_t *status)
 {
 	struct arena *arena = &ctl->arena;
@@ -250,6 +267,7 @@ static void print_wakes(struct ctl *ctl, const json_t *status)
 	line(ctl, "Idle", idle ? arena_printf(arena, "for %s", idle) : NULL);
 	line(ctl, "Hibernates", hibernation(ctl, status));
 	line(ctl, "Schedule", schedule(ctl, status));
+	line(ctl, "Probes", probes(ctl, status));
 }
 
 /* "memory.max=1073741824, pids.max=512", or NULL. */

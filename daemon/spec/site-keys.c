@@ -126,7 +126,19 @@ static const struct key keys[] = {
 	{SOCKET("DeferAcceptSec", type_span, defer_accept_us), .argument = SECONDS, .fallback = "0", .min = 0,
 	 .max = 86400000000,
 	 .help = "Sets TCP_DEFER_ACCEPT: a connection wakes the site when its first bytes have come, "
-		 "not when it is opened, or after this time. 0 is off."},
+		 "not when it is opened, or after this time. One that is closed again without a byte does not "
+		 "wake it either. Not for programs that speak first. 0 is off."},
+	{SOCKET("WakeLimitIntervalSec", type_span, wake_limit_interval_us), .live = true, .argument = SECONDS,
+	 .fallback = "10min", .min = 1000000, .max = 366 * INT64_C(86400000000),
+	 .help = "The time that WakeLimitBurst= counts in; it begins with the first wake of a source."},
+	{SOCKET("WakeLimitBurst", type_unsigned, wake_limit_burst), .live = true, .argument = "NUMBER",
+	 .min = 0, .max = INT32_MAX, .fallback = "0",
+	 .help = "How often connections of one source may wake the site, from cold or from frozen, within "
+		 "WakeLimitIntervalSec=. A source is an address of IPv4, or the first 64 bits of one of IPv6. "
+		 "Its "
+		 "further connections stay in the queue: they are answered when somebody else wakes the site, "
+		 "or "
+		 "when the time is over, and torporctl status counts them. For TCP alone; 0 is any number."},
 	{SOCKET("IPAddressAllow", type_sources, sources), .parameter = false, .live = true,
 	 .argument = "ADDRESS[/PREFIX]...", .unset_means = "none",
 	 .help = "Addresses that may reach the site's listeners, whatever IPAddressDeny= says: of IPv4 or "

@@ -181,6 +181,8 @@ struct site_spec {
 	uint16_t n_sources;
 	const struct source_rule *sources; /* IPAddressAllow=, IPAddressDeny=: [n_sources] */
 	uint64_t defer_accept_us;          /* DeferAcceptSec=; 0: off */
+	unsigned wake_limit_burst; /* WakeLimitBurst=: wakes of one source in an interval; 0: any number */
+	uint64_t wake_limit_interval_us;
 
 	/* [Container] */
 	const char *const *exec_start; /* argv, NULL-terminated; [0] is the path as written (may hold no '/') */

@@ -189,6 +189,8 @@ static void test_refusals(void **state)
 		{"[Socket]\nIPAddressAllow=10.0.0.0/33", "'10.0.0.0/33': expected an address"},
 		{"[Socket]\nIPAddressDeny=any none", "'none': expected an address"},
 		{"[Socket]\nIPAddressDeny=\"any", "not closed"},
+		{"[Socket]\nWakeLimitIntervalSec=0", "expected a time from 1s"},
+		{"[Socket]\nWakeLimitBurst=-1", "from 0 to"},
 		{"[Socket]\nFileDescriptorName=a:b", "without ':'"},
 		{"[Container]\nType=forking", "expected simple or notify"},
 		{"[Container]\nExecStart=bin/x", "absolute path"},
