@@ -30,7 +30,7 @@ static const struct command commands[] = {
 	 "what a container may do, and how exposed that is", command_security},
 	{"cat", "SITE", 1, 1, OPTION_ALL, "the effective unit", command_cat},
 	{"plan", "SITE", 1, 1, 0, "the launch plan that it compiles to", command_plan},
-	{"events", "[SITE]", 0, 1, OPTION_FOLLOW, "the last wakes, hibernations, failures, or new ones",
+	{"events", "[SITE]", 0, 1, OPTION_FOLLOW, "the last transitions, or new ones as they come",
 	 command_events},
 	{"top", "", 0, 0, 0, "a live view of what is awake", command_top},
 	{"version", "", 0, 0, 0, "what this is", command_version},
