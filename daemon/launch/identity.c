@@ -61,9 +61,15 @@ int identity_leave_files(const struct identity *identity, const struct launch_pl
 int identity_map_mount(const struct identity *identity, const struct launch_plan *plan, int mount_fd,
 		       const char *path, bool recursive, bool writable)
 {
-	int r = identity->first ? user_namespace_map_mount(mount_fd, recursive, identity->users_fd) : 0;
+	int whole = identity->first ? user_namespace_map_mount(mount_fd, recursive, identity->users_fd) : 0;
+	int top = whole, r = 0;
 
-	return r != 0 || !writable ? r : identity_leave_files(identity, plan, path);
+	/* What is mounted below it may be what cannot be. */
+	if (identity->first && whole == 0 && recursive)
+		top = user_namespace_map_mount(mount_fd, false, identity->users_fd);
+	if (top >= 0 && whole == 0 && writable)
+		r = identity_leave_files(identity, plan, path);
+	return r < 0 ? r : top;
 }
 
 /* One of the words of a tmpfs's options: whether it is name=NUMBER. */

@@ -32,7 +32,8 @@ uint32_t identity_on_host(const struct identity *identity, uint32_t id);
 
 /* Has the owners in a mount that is attached nowhere yet mean ids of the container. Where a file system cannot
  * do that, or there is no user namespace, they stay the host's: the container may read what everybody may, and
- * where it can write identity_leave_files() is called. 1: mapped; 0: not; -errno. */
+ * where it can write identity_leave_files() is called. recursive: with those mounted below it, where all of
+ * them can be. 1: it is mapped; 0: not; -errno. */
 int identity_map_mount(const struct identity *identity, const struct launch_plan *plan, int mount_fd,
 		       const char *path, bool recursive, bool writable);
 

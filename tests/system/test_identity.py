@@ -3,11 +3,12 @@
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
 from harness import http_get
-from rootfs import EXEC, libc, make_image, make_root
+from rootfs import EXEC, make_image, make_root
 from test_container import mounts, status_fields
 from test_roots import failure, read, write
 from varlink import VarlinkError
@@ -17,7 +18,6 @@ FIRST, LAST = 1073741824, 2147352575  # UserIds=
 CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 NOBODY = 65534
 KERNEL = tuple(map(int, os.uname().release.split(".")[:2]))
-KEYCTL, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING = 250, 0, -3
 
 
 @pytest.fixture
@@ -103,18 +103,32 @@ def test_namespaces_are_not_its_own(torpor, add):
         assert http_get(address, f"/try?call={call}").text == "EPERM\n", call
 
 
-def test_capabilities_groups_and_keyring(torpor, add):
-    addresses = {name: add(name, User=user, SystemCallFilter="@container keyctl")
-                 for name, user in (("a", "root"), ("b", "nobody"), ("c", "root"))}
-    torpor.start()
-    keyrings = {str(libc.syscall(KEYCTL, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0))}
+# In the place of who started torpord: other groups, and a session keyring that would be inherited.
+LEAKY = """\
+import ctypes, os, sys
+os.setgroups([4, 24])
+ctypes.CDLL(None).syscall(250, 1, None)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("own_root", [False, True])
+def test_capabilities_groups_and_keyring(torpor, add, own_root):
+    users = {"a": {"User": "root"}, "b": {}, "c": {"User": "root", "CapabilityBoundingSet": "CAP_CHOWN CAP_SYS_ADMIN"}}
+    addresses = {}
+    for name, keys in users.items():
+        keys = {"SystemCallFilter": "@container keyctl", **keys}
+        addresses[name] = add(name, **keys) if own_root else torpor.add_site(name, container=keys)
+    torpor.start(wrapper=[sys.executable, "-c", LEAKY])
+    keyrings = set()
     for name, address in addresses.items():
         fields = status_fields(address)
-        assert {fields[name] for name in CAPABILITY_SETS} == {"0" * 16}
+        sets = {int(fields[name], 16) for name in CAPABILITY_SETS if name != "CapBnd"}
+        assert sets == {0} and int(fields["CapBnd"], 16) == (1 << 21 | 1 if name == "c" else 0)
         assert (fields["Groups"], fields["NoNewPrivs"]) == ("", "1")
         assert ids(address)["groups"] == ""
         keyrings.add(ids(address)["keyring"])
-    assert len(keyrings) == 4 and not any(keyring.startswith("-") for keyring in keyrings)
+    assert len(keyrings) == 3 and not any(keyring.startswith("-") for keyring in keyrings)
 
 
 def test_files_of_the_root_keep_their_owners(torpor, root, add):
@@ -202,6 +216,19 @@ def test_files_that_it_writes_where_owners_cannot_be_mapped(torpor, add, unmappe
     bind.rmdir()
     torpor.call("Wake", site="b")
     assert first_of(torpor, "b") == first
+
+
+def test_a_root_with_something_below_that_cannot_be_mapped(torpor, tmp_path):
+    """The rest is."""
+    root = make_root(tmp_path / "root")
+    subprocess.run(["mount", "-t", "ramfs", "ramfs", root / "data"], check=True)
+    try:
+        address = torpor.add_site("a", template=None, exec_start=EXEC,
+                                  container={"RootDirectory": root, "StandardOutput": "inherit"})
+        torpor.start()
+        assert owner(address, "/etc") == (0, 0) and owner(address, "/data") == (NOBODY, NOBODY)
+    finally:
+        subprocess.run(["umount", root / "data"], check=True)
 
 
 def test_an_overlay_where_owners_cannot_be_mapped(torpor, root, unmapped):
