@@ -28,6 +28,7 @@ MANY = 64   # requests at a time
 FEW = 10    # sites of one serial round
 FROZEN_LOSS_S = 60
 PAUSE_S = 0.005  # before a cold wake that is to be by itself
+REST_S = 0.1     # before a round of cold wakes: the kernel takes the containers of the round before apart
 
 FULL = {"serial_rounds": 100, "many_rounds": 30, "idle_s": 60, "requests": 10000, "thaws": 1000}
 QUICK = {"serial_rounds": 10, "many_rounds": 3, "idle_s": 5, "requests": 1000, "thaws": 100}
@@ -111,6 +112,7 @@ class Bench:
                 for competitor in self.round():
                     sites = self.choose(competitor, FEW if at_once == 1 else MANY)
                     count = max(len(sites), at_once)
+                    time.sleep(REST_S)
                     result = self.client.run(at_once, competitor.targets(sites), count)
                     self.add("cold", competitor, at_once, result)
                     competitor.cool(sites)
