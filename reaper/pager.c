@@ -11,6 +11,7 @@
 
 #include "fd.h"
 #include "memory.h"
+#include "stretch.h"
 
 #define PAGER_NICE 10 /* awake sites have the processor first */
 
@@ -61,8 +62,10 @@ static void run_job(struct pager *pager, struct pager_job *job)
 	job->state = JOB_RUNNING;
 	pthread_mutex_unlock(&pager->lock);
 	r = memory_read(&memory);
+	STRETCH("page-out-begins", "-");
 	if (r == 0)
 		r = pageout_run(job->cgroup_fd, &memory, &job->cancelled, &job->result.pageout);
+	STRETCH("page-out-ends", "-");
 	job->result.error = r;
 	pthread_mutex_lock(&pager->lock);
 	cancelled = atomic_load(&job->cancelled);

@@ -11,6 +11,7 @@
 #include "run.h"
 #include "schedule.h"
 #include "str.h"
+#include "stretch.h"
 
 static uint64_t left_us(const struct site *site, uint64_t after_us)
 {
@@ -103,6 +104,7 @@ static void on_paged(uv_async_t *async)
 		if (!site || site->state != STATE_PAGING)
 			continue;
 		site->run->paging = false;
+		STRETCH("paged", site->name);
 		if (result.error < 0) {
 			not_paged_out(site, result.error);
 			continue;
@@ -146,9 +148,10 @@ void ladder_stop(struct daemon *daemon)
 void ladder_page_out(struct site *site, const char *by)
 {
 	struct run *run = site->run;
-	int fd = fcntl(run->container.cgroup_fd, F_DUPFD_CLOEXEC, 3);
-	int r = fd < 0 ? -errno : pager_submit(site->daemon->pager, site->id, fd);
+	int fd = fcntl(run->container.cgroup_fd, F_DUPFD_CLOEXEC, 3), r;
 
+	STRETCH("paging", site->name);
+	r = fd < 0 ? -errno : pager_submit(site->daemon->pager, site->id, fd);
 	run->page_by = by;
 	run->page_error = 0;
 	run->paging = r == 0;

@@ -26,6 +26,7 @@
 #include "run.h"
 #include "schedule.h"
 #include "str.h"
+#include "stretch.h"
 
 #define FREEZE_TIMEOUT_US 2000000  /* a freeze that takes longer is undone (D state, FUSE) */
 #define KILL_RETRY_US     10000000 /* between two attempts to kill what does not die */
@@ -232,6 +233,7 @@ static void begin_start(struct site *site, const char *by)
 	note_wake(site, by);
 	site->wanted = false;
 	set_state(site, STATE_STARTING, by);
+	STRETCH("starting", site->name);
 	if (!spec_names_network(site->run->plan->spec)) {
 		ask_for_place(site);
 	} else if (networks_attach(site->run) < 0) {
@@ -298,6 +300,7 @@ void site_launch(struct site *site)
 				       .network = networks_folder(run)};
 	run->job_in_flight = true;
 	set_timer(site);
+	STRETCH("launching", site->name);
 	launcher_submit(site->daemon->launcher, &run->job);
 }
 
@@ -326,6 +329,7 @@ void site_launched(struct site *site)
 	char text[480];
 	int r;
 
+	STRETCH("launched", site->name);
 	r = run->job.error ? -run->job.error : run_attach(run);
 	if (r < 0) {
 		const char *step = run->job.error ? launch_step_name(run->job.step) : "attach";
@@ -371,13 +375,16 @@ static void become_awake(struct site *site, const char *by)
 		run->wake_ns = clock_now_ns();
 		run_unwatch_freeze(run);
 		ladder_cancel(run);
+		STRETCH("waking", site->name);
 		hold_release(&run->hold);
+		STRETCH("let-go", site->name);
 		run->stop_when_frozen = false;
 		run->page_by = NULL;
 		run->page_error = 0;
 		r = cgroup_set_frozen(run->container.cgroup_fd, false);
 		if (r < 0)
 			log_error("site %s: cannot be thawed: %s", site->name, strerror(-r));
+		STRETCH("thawed", site->name);
 		if (site_rule(site->state)->asleep) {
 			run->hurried = false;
 			site->thaws++;
@@ -385,6 +392,7 @@ static void become_awake(struct site *site, const char *by)
 		}
 	}
 	set_state(site, STATE_AWAKE, by);
+	STRETCH("awake", site->name);
 	r = run_track(run);
 	if (r < 0)
 		log_error("site %s: idleness cannot be watched: %s", site->name, strerror(-r));
@@ -404,7 +412,9 @@ static void begin_freeze(struct site *site, const char *by)
 		failure_clear(site);
 	run_untrack(run);
 	set_state(site, STATE_FREEZING, by);
+	STRETCH("freezing", site->name);
 	r = cgroup_set_frozen(run->container.cgroup_fd, true);
+	STRETCH("freeze-asked", site->name);
 	if (r == 0)
 		r = run_watch_freeze(run);
 	if (r < 0) {
@@ -424,6 +434,7 @@ static void become_frozen(struct site *site, const char *by)
 		return;
 	}
 	run_unwatch_freeze(run);
+	STRETCH("frozen", site->name);
 	r = hold_take(&run->hold, &site->daemon->loop, &run->container, daemon_files_left(site->daemon),
 		      on_held_data, site);
 	if (r < 0) {
@@ -432,6 +443,7 @@ static void become_frozen(struct site *site, const char *by)
 		site_dispatch(site, EVENT_WAKE, "connections cannot be held");
 		return;
 	}
+	STRETCH("held", site->name);
 	if (run->hold.n > 0 &&
 	    (run->hold.owed || hold_pending(&run->hold) || !container_at_rest(&run->container))) {
 		site_dispatch(site, EVENT_CONNECTION, "a request is being answered");
@@ -443,6 +455,7 @@ static void become_frozen(struct site *site, const char *by)
 	}
 	if (!run->stop_when_frozen) {
 		set_state(site, STATE_FROZEN, by);
+		STRETCH("asleep", site->name);
 		return;
 	}
 	if (run_pending(run))
@@ -477,11 +490,14 @@ static void signal_container(struct site *site)
 	run->signalled = true;
 	run_unwatch_freeze(run);
 	hold_release(&run->hold);
+	STRETCH("signalling", site->name);
 	r = container_signal(&run->container, run->plan->spec->kill_signal);
 	if (r < 0 && r != -ESRCH)
 		log_error("site %s: cannot be signalled: %s", site->name, strerror(-r));
 	run->killed |= r == 1;
+	STRETCH("signal-queued", site->name);
 	(void)cgroup_set_frozen(run->container.cgroup_fd, false);
+	STRETCH("signalled", site->name);
 	set_timer(site);
 }
 
@@ -526,6 +542,7 @@ static void begin_stop(struct site *site, enum site_event event, const char *by)
 	handover_shut_gate(run);
 	ladder_cancel(run);
 	set_state(site, STATE_STOPPING, by);
+	STRETCH("stopping", site->name);
 	if (attaching || networks_cancel(run)) {
 		/* site_attached() goes on */
 	} else if (run->queued) {
@@ -585,6 +602,7 @@ static void end_run(struct site *site, enum site_state state, const char *by)
 	run_destroy(run);
 	site->run = NULL;
 	site->restart_needed = false;
+	STRETCH("ended", site->name);
 	set_state(site, STATE_COLD, by);
 	if (site->leaving || daemon->stopping) {
 		if (site->leaving) {

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A visitor comes between any two steps of freezing, paging out, stopping and waking, and has an answer. Each gap is
+held open until the visitor is in it."""
+import contextlib
+
+import pytest
+
+from fuse import StalledFile
+from gaps import Gaps
+from harness import TORPORD, HttpConnection, VarlinkError, wait_until
+
+KINDS = ["tcp", "unix"]
+VISITORS = ["a new connection", "an open connection"]
+FREEZE = ["freezing", "freeze-asked", "frozen", "held", "asleep"]
+PAGE = ["paging", "page-out-begins", "page-out-ends", "paged"]
+STOP = ["stopping", "signalling", "signal-queued", "signalled", "ended"]
+THAW = ["waking", "let-go", "thawed", "awake"]
+START = ["starting", "launching", "launched"]
+
+
+@pytest.fixture
+def gaps(torpor):
+    if b"TORPOR_STRETCH" not in TORPORD.read_bytes():
+        pytest.skip("torpord was built without the option stretch")
+    made = Gaps(torpor.directory / "gaps")
+    yield made
+    made.close()
+    assert not made.trouble
+
+
+@contextlib.contextmanager
+def site(torpor, gaps, kind, **keys):
+    """A site that is awake: a function that makes a connection to it, which has had an answer."""
+    address = torpor.address() if kind == "tcp" else str(torpor.run / "a.sock")
+    torpor.add_site("a", address, **keys)
+    torpor.start(environment={"TORPOR_STRETCH": gaps.path})
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(HttpConnection(address))
+
+
+def visit_in(gaps, gap, connect, opened):
+    """Has a visitor come in the gap; returns what receives the answer."""
+    visitors = [opened] if opened else []
+
+    def visit():
+        if not visitors:
+            visitors.append(connect())
+        visitors[0].send("/counter")
+    gaps.doing[gap] = visit
+
+    def receive():
+        wait_until(lambda: gap not in gaps.doing and visitors, f"the gap {gap}")
+        answer = visitors[0].receive()
+        assert answer.status == 200
+        return answer.text
+    return receive
+
+
+def opened_by(connect, visitor):
+    """A connection that is open before, where the visitor has one."""
+    if visitor == "a new connection":
+        return None
+    connection = connect()
+    connection.get()
+    return connection
+
+
+def send_down(torpor, gaps, gap, method):
+    """Until it has come to the gap: what has just answered, or been thawed, may not be frozen yet."""
+    def reached():
+        with contextlib.suppress(VarlinkError):  # a visitor has won
+            torpor.call(method, site="a")
+        return gap not in gaps.doing
+    wait_until(reached, f"the gap {gap}")
+
+
+def rest(torpor):
+    """Awake, and no answer is owed any more."""
+    torpor.call("Wake", site="a")
+    torpor.freeze("a")
+    torpor.call("Wake", site="a")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("visitor", VISITORS)
+def test_freeze(torpor, gaps, kind, visitor):
+    """The visitor wins: the container is the same one."""
+    with site(torpor, gaps, kind) as connect:
+        torpor.call("Wake", site="a")
+        opened = opened_by(connect, visitor)
+        for gap in FREEZE:
+            rest(torpor)
+            receive = visit_in(gaps, gap, connect, opened)
+            send_down(torpor, gaps, gap, "Freeze")
+            receive()
+        assert torpor.status("a")["wakes"] == 1
+
+
+@pytest.mark.alone  # the swap is the whole machine's
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("visitor", VISITORS)
+def test_page_out(torpor, gaps, kind, visitor):
+    from swap import swap  # pylint: disable=import-outside-toplevel
+    with swap(64) as there, site(torpor, gaps, kind) as connect:
+        if not there:
+            pytest.skip("this kernel has no zram to make a swap of")
+        torpor.call("Wake", site="a")
+        opened = opened_by(connect, visitor)
+        for gap in PAGE:
+            rest(torpor)
+            torpor.freeze("a")
+            receive = visit_in(gaps, gap, connect, opened)
+            send_down(torpor, gaps, gap, "PageOut")
+            receive()
+            torpor.wait_state("a", "awake")
+        assert torpor.status("a")["wakes"] == 1
+        torpor.call("Stop", site="a")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rung", ["awake", "frozen"])
+def test_stop(torpor, gaps, kind, rung):
+    """The answer is the old container's or the next one's."""
+    with site(torpor, gaps, kind) as connect:
+        torpor.call("Wake", site="a")
+        for gap in STOP:
+            rest(torpor)
+            if rung == "frozen":
+                torpor.freeze("a")
+            receive = visit_in(gaps, gap, connect, None)
+            send_down(torpor, gaps, gap, "Stop")
+            receive()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("visitor", VISITORS)
+def test_thaw(torpor, gaps, kind, visitor):
+    """One wakes it, another comes while it does."""
+    with site(torpor, gaps, kind) as connect:
+        torpor.call("Wake", site="a")
+        opened = opened_by(connect, visitor)
+        for gap in THAW:
+            rest(torpor)
+            torpor.freeze("a")
+            receive = visit_in(gaps, gap, connect, opened)
+            assert connect().get("/counter").status == 200
+            receive()
+        assert torpor.status("a")["wakes"] == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_start(torpor, gaps, kind):
+    """One start for all who come meanwhile."""
+    with site(torpor, gaps, kind) as connect:
+        for number, gap in enumerate(START, 1):
+            receive = visit_in(gaps, gap, connect, None)
+            assert connect().get("/counter").status == 200
+            receive()
+            torpor.wait_state("a", "awake")
+            assert torpor.status("a")["wakes"] == number
+            torpor.call("Stop", site="a")
+
+
+def test_a_freeze_that_does_not_finish_is_undone(torpor, tmp_path):
+    """T16: a site waits for a file system that does not answer. A neighbour freezes as ever, and who comes
+    meanwhile wins at once."""
+    tmp_path.chmod(0o755)
+    stack = contextlib.ExitStack()
+    with stack, StalledFile(tmp_path) as file:
+        address = torpor.add_site("a", container={"BindReadOnlyPaths": f"{tmp_path}:/stalled"})
+        neighbour = torpor.add_site("b")
+        torpor.start()
+        torpor.visit("a", address)
+        torpor.visit("b", neighbour)
+        first = stack.enter_context(HttpConnection(address))
+        first.send("/read?path=/stalled/file")
+        file.wait_reader()
+        with torpor.connection() as control, torpor.events("a") as events:
+            control.send("Freeze", {"site": "a"})
+            events.wait_event(to="freezing")
+            torpor.freeze("b")
+            undone = events.wait_event(to="awake")
+            assert undone["reason"] == "not frozen in time"
+            assert "error" in control.receive()
+            control.send("Freeze", {"site": "a"})
+            begun = events.wait_event(to="freezing")
+            second = stack.enter_context(HttpConnection(address))
+            second.send("/counter")
+            won = events.wait_event(to="awake")
+            assert won["reason"] == "connection" and won["time_us"] - begun["time_us"] < 1_900_000
+            assert "error" in control.receive()
+        file.release()
+        assert first.receive().status == 200 and second.receive().status == 200
+        assert torpor.status("a")["wakes"] == 1
