@@ -27,6 +27,7 @@
 #include "notify.h"
 #include "probe.h"
 #include "schedule.h"
+#include "unpacker.h"
 #include "watch.h"
 
 #define STARVED_MS        1000
@@ -272,6 +273,8 @@ static int set_up(struct daemon *daemon)
 	if (r < 0)
 		return r;
 	r = open_ranges(daemon);
+	if (r == 0)
+		r = unpacker_create(daemon, &daemon->unpacker);
 	if (r < 0)
 		return r;
 	daemon->cache = spec_cache_create();
@@ -346,6 +349,7 @@ static void load(struct daemon *daemon)
 		log_warning("changes of unit files will not be noticed (use torporctl reload): %s",
 			    strerror(-r));
 	counts = loader_load_all(daemon);
+	unpacker_sweep_soon(daemon->unpacker);
 	report_unclaimed(daemon);
 	log_notice("%u sites listening on %u sockets (limit %u of %llu open files), %u files refused",
 		   counts.loaded, daemon->n_listeners, daemon->max_listeners,
@@ -420,6 +424,8 @@ static void tear_down(struct daemon *daemon)
 	daemon->launcher = NULL;
 	control_destroy(daemon->control);
 	daemon->control = NULL;
+	unpacker_destroy(daemon->unpacker);
+	daemon->unpacker = NULL;
 	HASH_ITER(hh, daemon->sites, site, next)
 	site_destroy(site);
 	ladder_stop(daemon);

@@ -64,6 +64,7 @@ struct daemon {
 	struct watch *watch;
 	struct control *control;
 	struct networks *networks;
+	struct unpacker *unpacker;
 	struct notify *notify;
 	struct schedule *schedule;
 	struct probes *probes;

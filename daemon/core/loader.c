@@ -11,6 +11,7 @@
 #include "group.h"
 #include "log.h"
 #include "str.h"
+#include "unpacker.h"
 
 enum outcome { LOADED_NEW, LOADED_CHANGED, LOADED_SAME, LOADED_REMOVED, LOADED_REFUSED };
 
@@ -109,11 +110,16 @@ static int put_in_force(struct daemon *daemon, struct site *site, struct site_sp
 	struct launch_plan *plan;
 	int r = plan_create(&daemon->planner, spec, &plan, diag);
 
+	if (r == -EINPROGRESS)
+		r = unpacker_request(daemon->unpacker, spec, diag);
 	if (r < 0) {
 		spec_free(spec);
 		return r;
 	}
-	r = open_listeners(daemon, site, spec, &listeners, diag);
+	if (plan->oci && plan->oci->image->n_layers > 0)
+		r = unpacker_claim(daemon->unpacker, spec, diag);
+	if (r == 0)
+		r = open_listeners(daemon, site, spec, &listeners, diag);
 	if (r == 0 && site) {
 		site_replace(site, plan, listeners);
 		*outcome = LOADED_CHANGED;
@@ -166,7 +172,8 @@ static enum outcome load(struct daemon *daemon, const char *name)
 		site_remove(site);
 		return LOADED_REMOVED;
 	}
-	if (r == 0 && site && !site->leaving && spec_same(site->plan->spec, spec, false)) {
+	if (r == 0 && site && !site->leaving && spec_same(site->plan->spec, spec, false) &&
+	    plan_image_current(&daemon->planner, site->plan)) {
 		spec_free(spec);
 		refused_clear(&daemon->refused, "site", name);
 		return LOADED_SAME;

@@ -53,7 +53,7 @@ static void print_help(FILE *out)
 	      "  --etc=DIR      units of the administrator (/etc/torpor)\n"
 	      "  --run=DIR      units of a control plane, the control socket (/run/torpor)\n"
 	      "  --lib=DIR      units that came with packages (/usr/lib/torpor)\n"
-	      "  --state=DIR    what outlives a reboot: the ids of sites (/var/lib/torpor)\n"
+	      "  --state=DIR    what outlives a reboot: ids of sites, unpacked images (/var/lib/torpor)\n"
 	      "  --cgroup=PATH  cgroup v2 directory to manage (default: the one it is started in)\n"
 	      "  --verify       check unit files and exit: 1 when one has an error\n"
 	      "  --security     print as JSON what containers of such units may do, and exit\n"
@@ -103,11 +103,11 @@ int main(int argc, char **argv)
 		case OPTION_LIB:
 			options.lookup.dirs[2] = folder(optarg);
 			break;
-		case OPTION_STATE:
-			options.state = folder(optarg);
-			break;
 		case OPTION_CGROUP:
 			options.cgroup = folder(optarg);
+			break;
+		case OPTION_STATE:
+			options.state = folder(optarg);
 			break;
 		case OPTION_VERIFY:
 			verify = true;

@@ -165,7 +165,7 @@ static long step_capabilities(struct child_context *c)
 /* As the user: a folder that only root may enter is an error. */
 static long step_working_directory(struct child_context *c)
 {
-	const char *path = c->plan->spec->working_directory;
+	const char *path = plan_working_directory(c->plan);
 	long r = RAWCALL(SYS_chdir, path ? path : "/");
 
 	c->detail = path;
@@ -221,9 +221,9 @@ static long step_exec(struct child_context *c)
 {
 	long refused = -ENOENT;
 
-	c->detail = c->plan->spec->exec_start[0];
+	c->detail = plan_argv(c->plan)[0];
 	for (const char *const *path = c->programs; *path; path++) {
-		long r = RAWCALL(SYS_execve, *path, c->plan->spec->exec_start, c->envp);
+		long r = RAWCALL(SYS_execve, *path, plan_argv(c->plan), c->envp);
 
 		refused = r == -ENOENT ? refused : r;
 	}

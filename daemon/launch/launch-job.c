@@ -39,7 +39,8 @@ const char *launch_job_error(const struct launch_job *job, char *buf, size_t siz
 	buf += n;
 	size -= (size_t)n;
 	if (job->step == STEP_EXEC && origin->file)
-		snprintf(buf, size, " (ExecStart= in %s:%u)", origin->file, origin->line);
+		snprintf(buf, size, " (%s= in %s:%u)", job->plan->spec->exec_start ? "ExecStart" : "RootOCI",
+			 origin->file, origin->line);
 	else if (job->step == STEP_LABEL)
 		label_explain(job, buf, size);
 	else if (job->step == STEP_IDS && job->error == ENOSPC)

@@ -2,12 +2,15 @@
 #include "root.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "layers.h"
 #include "mount-source.h"
 #include "str.h"
 
@@ -89,6 +92,55 @@ static int open_upper(struct root *root, const struct launch_plan *plan, const s
 	return r < 0 ? r : steal_fd(&fd);
 }
 
+/* Of a bundle, which may be hostile: its root lies in it, and no link leads out. */
+static int open_bundle(const struct oci_image *image)
+{
+	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	autoclose int folder_fd = open(image->folder, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -EBADF;
+	char own[48];
+
+	if (folder_fd < 0)
+		return -errno;
+	fd = (int)syscall(SYS_openat2, folder_fd, image->root, &how, sizeof how);
+	if (fd < 0)
+		return -errno;
+	snprintf(own, sizeof own, "/proc/thread-self/fd/%d", fd);
+	return mount_source_clone(&whole_tree, own);
+}
+
+static int open_layers(struct root *root, const struct launch_plan *plan, const struct identity *identity)
+{
+	const struct plan_oci *oci = plan->oci;
+	int r = layers_open(oci->image, oci->layers_dir, &root->layer_fds);
+
+	root->n_layers = oci->image->n_layers;
+	root->base_mapped = identity->first != 0;
+	for (unsigned i = 0; r >= 0 && i < root->n_layers; i++) {
+		r = identity_map_mount(identity, plan, root->layer_fds[i], oci->layers_dir, false, false);
+		root->base_mapped &= r > 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int open_base(struct root *root, const struct launch_plan *plan, const struct identity *identity,
+		     struct image_cache *images, const struct sandbox_host *host)
+{
+	const struct site_spec *spec = plan->spec;
+	int r;
+
+	if (plan->oci && !plan->oci->image->root)
+		return open_layers(root, plan, identity);
+	root->base_fd = spec->root_image ? image_open(images, host, spec->root_image)
+			: plan->oci      ? open_bundle(plan->oci->image)
+					 : mount_source_clone(&whole_tree, spec->root_directory);
+	if (root->base_fd < 0)
+		return root->base_fd;
+	r = identity_map_mount(identity, plan, root->base_fd, spec_root(spec), !spec->root_image, false);
+	root->base_mapped = r > 0;
+	return r < 0 ? r : 0;
+}
+
 int root_open(struct root *root, const struct launch_plan *plan, const struct identity *identity,
 	      struct image_cache *images, const struct sandbox_host *host, const char **detail)
 {
@@ -97,17 +149,10 @@ int root_open(struct root *root, const struct launch_plan *plan, const struct id
 
 	if (!spec_has_root(spec))
 		return 0;
-	*detail = spec->root_image ? spec->root_image : spec->root_directory;
-	root->base_fd = spec->root_image ? image_open(images, host, spec->root_image)
-					 : mount_source_clone(&whole_tree, spec->root_directory);
-	if (root->base_fd < 0)
-		return root->base_fd;
-	r = identity_map_mount(identity, plan, root->base_fd, *detail, !spec->root_image, false);
-	if (r < 0)
+	*detail = spec_root(spec);
+	r = open_base(root, plan, identity, images, host);
+	if (r < 0 || !spec->overlay)
 		return r;
-	root->base_mapped = r > 0;
-	if (!spec->overlay)
-		return 0;
 	*detail = spec->overlay;
 	root->upper_fd = open_upper(root, plan, identity);
 	return root->upper_fd < 0 ? root->upper_fd : 0;
@@ -122,8 +167,11 @@ static int attach(int fd, const char *name)
 	return 0;
 }
 
-static int new_overlay(void)
+static int new_overlay(const struct root *root)
 {
+	if (root->layer_fds)
+		return layers_mount(root->n_layers,
+				    root->upper_fd >= 0 ? ",upperdir=upper/upper,workdir=upper/work" : "");
 	return mount_source_create("overlay",
 				   "lowerdir=lower,upperdir=upper/upper,workdir=upper/work,"
 				   "redirect_dir=nofollow,metacopy=off,index=off",
@@ -135,15 +183,16 @@ static int new_overlay(void)
  * for itself, it makes as who mounts it. */
 static int mount_overlay(const struct root *root, const struct identity *identity)
 {
-	int r = attach(root->base_fd, "lower");
+	int r = root->layer_fds ? layers_attach(root->layer_fds, root->n_layers, identity->first)
+				: attach(root->base_fd, "lower");
 
-	if (r == 0)
+	if (r == 0 && root->upper_fd >= 0)
 		r = attach(root->upper_fd, "upper");
 	if (r < 0 || !root->upper_mapped)
-		return r < 0 ? r : new_overlay();
+		return r < 0 ? r : new_overlay(root);
 	r = identity_begin(identity);
 	if (r == 0)
-		r = new_overlay();
+		r = new_overlay(root);
 	identity_end();
 	return r;
 }
@@ -151,14 +200,15 @@ static int mount_overlay(const struct root *root, const struct identity *identit
 int root_mount(const struct root *root, const struct launch_plan *plan, const struct identity *identity,
 	       int *ret_fd, const char **detail)
 {
+	bool overlay = root->upper_fd >= 0 || root->layer_fds;
 	autoclose int fd = -EBADF;
 
-	if (root->base_fd < 0)
+	if (root->base_fd < 0 && !root->layer_fds)
 		return 0;
 	*detail = plan->spec->overlay ? plan->spec->overlay : "/";
-	fd = root->upper_fd < 0 ? fcntl(root->base_fd, F_DUPFD_CLOEXEC, 0) : mount_overlay(root, identity);
+	fd = overlay ? mount_overlay(root, identity) : fcntl(root->base_fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
-		return root->upper_fd < 0 ? -errno : fd;
+		return overlay ? fd : -errno;
 	/* Upon the sandbox's own root: as that one is the first of its namespace, no ".." leads back to it. */
 	if (syscall(SYS_move_mount, fd, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
@@ -168,6 +218,7 @@ int root_mount(const struct root *root, const struct launch_plan *plan, const st
 
 void root_finish(struct root *root)
 {
+	layers_close(root->layer_fds, root->n_layers);
 	fd_close(root->base_fd);
 	fd_close(root->upper_fd);
 	*root = ROOT_NONE;

@@ -9,7 +9,9 @@
 
 /* A container's own root, as mounts that are attached nowhere yet. */
 struct root {
-	int base_fd;                    /* read-only; -EBADF: the default root */
+	int base_fd;    /* read-only; -EBADF: the default root, or layers */
+	int *layer_fds; /* owned: [n_layers], the lowest first, read-only; NULL: none */
+	unsigned n_layers;
 	int upper_fd;                   /* what the overlay writes to: -EBADF: there is none */
 	bool base_mapped, upper_mapped; /* owners in them are meant as users of the container */
 };

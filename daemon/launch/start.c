@@ -71,11 +71,12 @@ static int read_environment(struct start *start, struct launch_job *job)
 /* Where the program may be: named without a '/', in each folder of the search path. One block of memory. */
 static int find_programs(struct start *start, struct launch_job *job)
 {
-	const char *file = job->plan->spec->exec_start[0];
+	const char *const *folders = job->plan->oci ? job->plan->oci->search_path : environment_search_path;
+	const char *file = plan_argv(job->plan)[0];
 	size_t n = 0, bytes = 0;
 	char *text;
 
-	for (const char *const *folder = environment_search_path; *folder; folder++, n++)
+	for (const char *const *folder = folders; *folder; folder++, n++)
 		bytes += strlen(*folder) + strlen(file) + 1;
 	start->programs = calloc(1, (n + 1) * sizeof *start->programs + bytes);
 	if (!start->programs)
@@ -85,7 +86,7 @@ static int find_programs(struct start *start, struct launch_job *job)
 	text = (char *)&start->programs[n + 1];
 	for (size_t i = 0; i < n && !strchr(file, '/'); i++) {
 		start->programs[i] = text;
-		text = stpcpy(stpcpy(text, environment_search_path[i]), file) + 1;
+		text = stpcpy(stpcpy(text, folders[i]), file) + 1;
 	}
 	return 0;
 }

@@ -140,6 +140,10 @@ void assess_root(struct assessment *a)
 				"Has %s for its root", a->spec->root_directory);
 		return;
 	}
+	if (a->spec->root_oci) {
+		assessment_find(a, 0, "image", "Has the image %s for its root", a->spec->root_oci);
+		return;
+	}
 	if (a->spec->root_image) {
 		assessment_find(a, 0, "image", "Has the image %s for its root", a->spec->root_image);
 		return;

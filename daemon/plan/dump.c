@@ -169,6 +169,10 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 		dump_text("root: directory", spec->root_directory, out);
 	if (spec->root_image)
 		dump_text("root: image", spec->root_image, out);
+	if (spec->root_oci)
+		dump_text("root: oci", spec->root_oci, out);
+	for (unsigned i = 0; plan->oci && i < plan->oci->image->n_layers; i++)
+		dump_text("root: layer", plan->oci->image->layers[i].digest, out);
 	if (spec->overlay)
 		dump_text("root: overlay", spec->overlay, out);
 	dump_mounts(plan->shared_mounts->data, "shared", out);
@@ -191,11 +195,11 @@ void plan_dump(const struct launch_plan *plan, FILE *out)
 	dump_syscalls(spec, out);
 	fprintf(out, "umask: %04o\nworking-directory: %s%s\n", spec->umask,
 		spec->working_directory_optional ? "-" : "",
-		spec->working_directory ? spec->working_directory : "/");
+		plan_working_directory(plan) ? plan_working_directory(plan) : "/");
 	for (const char *const *env = plan->envp; *env; env++)
 		dump_text("environment", *env, out);
 	for (const char *const *file = spec->environment_files; file && *file; file++)
 		dump_text("environment-file", *file, out);
-	for (const char *const *arg = spec->exec_start; *arg; arg++)
-		dump_text(arg == spec->exec_start ? "execute" : "argument", *arg, out);
+	for (const char *const *arg = plan_argv(plan); *arg; arg++)
+		dump_text(arg == plan_argv(plan) ? "execute" : "argument", *arg, out);
 }

@@ -52,18 +52,20 @@ int environment_compile(struct launch_plan *plan, const struct environment_accou
 	struct arena *arena = &plan->arena;
 	const char *defaults[12];
 	const char **envp;
-	size_t n_defaults = 0, n_own = 0, n = 0;
+	const char *const *image = plan->oci ? plan->oci->image->environment : NULL;
+	size_t n_defaults = 0, n_weak, n_own = 0, n_image = 0, n = 0;
 
 	/* A root of the site's own need not be one where /bin is /usr/bin. */
 	defaults[n_defaults++] = spec_has_root(spec)
 					 ? "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 					 : "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
-	if (spec->user && *account->user) {
+	if ((spec->user || plan->oci) && *account->user) {
 		defaults[n_defaults++] = arena_printf(arena, "USER=%s", account->user);
 		defaults[n_defaults++] = arena_printf(arena, "LOGNAME=%s", account->user);
 		defaults[n_defaults++] = arena_printf(arena, "HOME=%s", account->home);
 		defaults[n_defaults++] = arena_printf(arena, "SHELL=%s", account->shell);
 	}
+	n_weak = n_defaults; /* an image may say otherwise; what follows only the unit may */
 	if (handover_offers(spec->handover)) {
 		defaults[n_defaults++] = spec->n_listeners == 1
 						 ? "LISTEN_FDS=1"
@@ -73,17 +75,25 @@ int environment_compile(struct launch_plan *plan, const struct environment_accou
 	}
 	if (spec->notify_access != NOTIFY_NONE)
 		defaults[n_defaults++] = "NOTIFY_SOCKET=" CONTAINER_NOTIFY_SOCKET;
+	defaults[n_defaults] = NULL;
 	while (spec->environment && spec->environment[n_own])
 		n_own++;
-	envp = arena_alloc(arena, (n_defaults + n_own + 1) * sizeof *envp);
+	while (image && image[n_image])
+		n_image++;
+	envp = arena_alloc(arena, (n_defaults + n_image + n_own + 1) * sizeof *envp);
 	if (!envp)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_defaults; i++) {
 		if (!defaults[i])
 			return -ENOMEM;
-		if (!overridden(spec->environment, defaults[i]))
+		if (!overridden(spec->environment, defaults[i]) &&
+		    !(i < n_weak && overridden(image, defaults[i])))
 			envp[n++] = defaults[i];
 	}
+	for (size_t i = 0; i < n_image; i++)
+		if (!overridden(spec->environment, image[i]) && !overridden(image + i + 1, image[i]) &&
+		    !overridden(defaults + n_weak, image[i]))
+			envp[n++] = image[i];
 	for (size_t i = 0; i < n_own; i++)
 		if (!overridden(spec->environment + i + 1, spec->environment[i]))
 			envp[n++] = spec->environment[i];

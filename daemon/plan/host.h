@@ -23,12 +23,14 @@ enum controller {
 #define HOST_LINKS_MAX 8
 
 struct host {
-	unsigned controllers;     /* those that sites' cgroups can use */
-	unsigned cgroup_files;    /* files of limits that this kernel has: bit n is enum cgroup_file n */
-	bool device_programs;     /* the kernel takes BPF programs for the use of devices */
-	uint64_t memory_bytes;    /* what a share of memory is one of */
-	uint64_t tasks_max;       /* what a share of tasks is one of */
-	const char *run_dir;      /* torpor's run folder: where the notify socket is; the caller's string */
+	unsigned controllers;  /* those that sites' cgroups can use */
+	unsigned cgroup_files; /* files of limits that this kernel has: bit n is enum cgroup_file n */
+	bool device_programs;  /* the kernel takes BPF programs for the use of devices */
+	uint64_t memory_bytes; /* what a share of memory is one of */
+	uint64_t tasks_max;    /* what a share of tasks is one of */
+	const char *run_dir;   /* torpor's run folder: where the notify socket is; the caller's string */
+	const char
+		*layers_dir; /* where layers of images are unpacked, the caller's; NULL: none are looked for */
 	struct rlimit open_files; /* RLIMIT_NOFILE as torpord was started with: what sites get by default */
 	int oom_score_adj;        /* torpord's own: a site with another one writes it */
 	/* Top-level names of the default root that point into /usr on this host ("bin" -> "usr/bin"), and those
@@ -40,7 +42,8 @@ struct host {
 	unsigned n_links;
 };
 
-/* Fills all but what is known of control groups (the first three) and run_dir. -errno when / cannot be read. */
+/* Fills all but what is known of control groups (the first three), run_dir and layers_dir. -errno when / cannot
+ * be read. */
 int host_probe(struct host *host);
 
 /* The controller named "cpu", "cpuset", "io", "memory" or "pids"; 0 for another. And back, for one bit. */

@@ -10,6 +10,8 @@
 #include "cleanup.h"
 #include "devices.h"
 #include "environment.h"
+#include "layer-store.h"
+#include "oci-plan.h"
 #include "str.h"
 
 #define DEFAULT_USER "nobody" /* where the unit names none: a site is root of nothing */
@@ -83,7 +85,7 @@ static struct account *account_new(const char *key, uid_t uid, gid_t gid, const 
 
 static int account_find(struct planner *planner, const char *user, struct account **ret)
 {
-	struct account *account;
+	struct account *account = NULL;
 	struct passwd *pw;
 	uint64_t number;
 	bool numeric = str_to_u64(user, &number) == 0;
@@ -133,28 +135,43 @@ static int refuse_account(struct diag *diag, int error, const char *file, const 
 			key, name, *key == 'U' ? "user" : "group");
 }
 
-static int plan_identity(struct planner *planner, struct launch_plan *plan, struct account **ret_account,
-			 struct diag *diag)
+/* By the host's users. */
+static int plan_host_identity(struct planner *planner, struct launch_plan *plan,
+			      struct environment_account *ret_account, struct diag *diag)
 {
+	struct account *account = NULL;
 	const struct site_spec *spec = plan->spec;
 	const char *user = spec->user ? spec->user : spec->dynamic_user ? DYNAMIC_USER : DEFAULT_USER;
 	const char *file = spec->exec_origin.file;
-	int r = account_find(planner, user, ret_account);
+	int r = account_find(planner, user, &account);
 
 	if (r < 0)
 		return refuse_account(diag, r, file, "User", user);
-	plan->uid = (*ret_account)->uid;
-	plan->gid = (*ret_account)->gid;
+	*ret_account = account->data;
+	plan->uid = account->uid;
+	plan->gid = account->gid;
 	r = spec->group ? resolve_group(spec->group, &plan->gid) : 0;
 	if (r < 0)
 		return refuse_account(diag, r, file, "Group", spec->group);
-	if (spec_has_private_users(spec) && (plan->uid >= PLAN_PRIVATE_IDS || plan->gid >= PLAN_PRIVATE_IDS))
-		return diag_set(diag, -EINVAL, file, 0,
+	return 0;
+}
+
+static int plan_identity(struct planner *planner, struct launch_plan *plan,
+			 struct environment_account *ret_account, struct diag *diag)
+{
+	const struct site_spec *spec = plan->spec;
+	int r = plan->oci ? oci_plan_identity(planner, plan, ret_account, diag) : 1;
+
+	if (r > 0)
+		r = plan_host_identity(planner, plan, ret_account, diag);
+	if (r == 0 && spec_has_private_users(spec) &&
+	    (plan->uid >= PLAN_PRIVATE_IDS || plan->gid >= PLAN_PRIVATE_IDS))
+		return diag_set(diag, -EINVAL, spec->exec_origin.file, 0,
 				"User= or Group= is %u, and a site with PrivateUsers= has users 0 to %u alone",
 				plan->uid >= PLAN_PRIVATE_IDS ? plan->uid : plan->gid, PLAN_PRIVATE_IDS - 1);
 	plan->bounding = spec->capabilities;
 	plan->ambient = spec->ambient_capabilities;
-	return 0;
+	return r;
 }
 
 /* What torpord was started with, or has raised for its listeners, is not for the sites: it stands for what a
@@ -307,7 +324,7 @@ static void give_up_image(struct blob *image)
 int plan_create(struct planner *planner, struct site_spec *spec, struct launch_plan **ret, struct diag *diag)
 {
 	struct launch_plan *plan = calloc(1, sizeof *plan);
-	struct account *account = NULL;
+	struct environment_account account = {"", "/", ""};
 	int r;
 
 	if (!plan)
@@ -315,7 +332,9 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 	arena_init(&plan->arena);
 	plan->refs = 1;
 	plan->spec = spec;
-	r = plan_identity(planner, plan, &account, diag);
+	r = spec->root_oci ? oci_plan_open(planner, plan, diag) : 0;
+	if (r == 0)
+		r = plan_identity(planner, plan, &account, diag);
 	if (r == 0) {
 		r = plan_limits(planner, plan);
 		if (r == 0)
@@ -323,7 +342,7 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 		if (r == 0)
 			r = plan_resources(planner, plan);
 		if (r == 0)
-			r = environment_compile(plan, &account->data);
+			r = environment_compile(plan, &account);
 		if (r == 0)
 			r = plan_mounts(planner, plan);
 		if (r == 0)
@@ -335,6 +354,8 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 		if (r < 0)
 			diag_set(diag, r, spec->exec_origin.file, 0, "cannot be compiled to a launch plan: %s",
 				 strerror(-r));
+		if (r == 0 && plan->oci)
+			r = oci_plan_command(plan, diag);
 	}
 	if (r < 0) {
 		plan->spec = NULL; /* still the caller's */
@@ -343,6 +364,21 @@ int plan_create(struct planner *planner, struct site_spec *spec, struct launch_p
 	}
 	*ret = plan;
 	return 0;
+}
+
+bool plan_image_current(struct planner *planner, const struct launch_plan *plan)
+{
+	struct oci_image *image;
+	bool same;
+
+	if (!plan->oci)
+		return true;
+	if (oci_cache_get(&planner->oci_images, plan->spec->root_oci, &image, NULL) < 0)
+		return false;
+	same = image == plan->oci->image &&
+	       (!planner->host->layers_dir || layer_store_missing(planner->host->layers_dir, image) == 0);
+	oci_image_unref(&planner->oci_images, image);
+	return same;
 }
 
 struct launch_plan *plan_ref(struct launch_plan *plan)
@@ -362,6 +398,8 @@ void plan_unref(struct launch_plan *plan)
 	blob_unref(plan->unit_mounts);
 	blob_unref(plan->syscalls);
 	give_up_image(plan->image);
+	if (plan->oci)
+		oci_image_unref(plan->oci->cache, plan->oci->image);
 	spec_free(plan->spec);
 	arena_finish(&plan->arena);
 	free(plan);

@@ -11,6 +11,7 @@
 #include "blob.h"
 #include "host.h"
 #include "mounts.h"
+#include "oci-image.h"
 #include "resources.h"
 #include "slice.h"
 #include "spec.h"
@@ -28,7 +29,18 @@ struct plan_limit {
  * start. Number 1 of those that systemd does the same with. */
 #define PLAN_DYNAMIC_ID 61184
 
-#define PLAN_PRIVATE_IDS 65536u /* users of a user namespace */
+#define PLAN_PRIVATE_IDS    65536u /* users of a user namespace */
+#define OCI_SEARCH_PATH_MAX 2048   /* bytes of a folder of an image's PATH */
+
+/* RootOCI=: the image, and what it leaves to be done or the unit overrides. Strings are the image's, the spec's
+ * or the plan's. */
+struct plan_oci {
+	struct oci_cache *cache;
+	struct oci_image *image;                      /* one reference is the plan's */
+	const char *layers_dir;                       /* where its layers lie; the host's */
+	const char *const *argv, *const *search_path; /* NULL-terminated; folders end in '/' */
+	const char *working_directory;                /* NULL: "/" */
+};
 
 struct launch_plan {
 	unsigned refs; /* counted on the loop's thread only */
@@ -51,7 +63,8 @@ struct launch_plan {
 
 	struct blob *shared_mounts, *system_mounts, *unit_mounts; /* each a struct mount_list */
 	struct blob *syscalls;                                    /* an array of struct sock_filter */
-	struct blob *image; /* RootImage=, a string; NULL: none. Its pool is the planner's */
+	struct blob *image;   /* RootImage=, a string; NULL: none. Its pool is the planner's */
+	struct plan_oci *oci; /* NULL: no RootOCI= */
 };
 
 /* What plans are made with: facts of the host, shared content, user names looked up before. */
@@ -63,6 +76,7 @@ struct planner {
 	 */
 	struct blob *shared_mounts[2];
 	struct account *accounts; /* owned list */
+	struct oci_cache oci_images;
 	void (*image_unused)(void *context, const char *path);
 	void *image_context;
 };
@@ -79,12 +93,26 @@ void planner_forget_accounts(struct planner *planner);
 
 /* Compiles a spec. On success the plan owns the spec, and one reference to the plan is the caller's. On failure
  * the spec is still the caller's: -errno with *diag (-EINVAL: no such user or group, a program that cannot be
- * named; -ENOMEM). */
+ * named; -EINPROGRESS: its image's layers are not unpacked; what oci_cache_get() says; -ENOMEM). */
 int plan_create(struct planner *planner, struct site_spec *spec, struct launch_plan **ret, struct diag *diag);
 
 /* What the limits of a slice come to (NULL: of one without a file): a blob with a struct resource_list, one
  * more reference of which is the caller's. NULL when out of memory. */
 struct blob *plan_slice(struct planner *planner, const struct slice_spec *spec);
+
+/* Whether the image that the plan was made with is what is on disk, with all its layers; true without one. */
+bool plan_image_current(struct planner *planner, const struct launch_plan *plan);
+
+/* What the plan starts, NULL-terminated; where it looks for a program without a '/'; where it starts it. */
+static inline const char *const *plan_argv(const struct launch_plan *plan)
+{
+	return plan->oci ? plan->oci->argv : plan->spec->exec_start;
+}
+
+static inline const char *plan_working_directory(const struct launch_plan *plan)
+{
+	return plan->oci ? plan->oci->working_directory : plan->spec->working_directory;
+}
 
 struct launch_plan *plan_ref(struct launch_plan *plan);
 

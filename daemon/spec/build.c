@@ -21,7 +21,7 @@ struct build {
 	struct site_spec spec;          /* points into the arena, the units and the input */
 	struct resource_spec resources; /* what spec.resources points to */
 	struct specifier_context specifiers;
-	struct origin handover, bind, ambient, root_image, overlay, dynamic_user,
+	struct origin handover, bind, ambient, root_image, root_oci, parameters, overlay, dynamic_user,
 		hibernate_on; /* where they were set last; file NULL: nowhere */
 	struct diag *diag;
 };
@@ -49,6 +49,10 @@ static void remember_origin(struct build *b, const struct setting *setting)
 		b->ambient = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, root_image))
 		b->root_image = setting->origin;
+	else if (setting->key->offset == offsetof(struct site_spec, root_oci))
+		b->root_oci = setting->origin;
+	else if (setting->key->offset == offsetof(struct site_spec, parameters))
+		b->parameters = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, overlay))
 		b->overlay = setting->origin;
 	else if (setting->key->offset == offsetof(struct site_spec, dynamic_user))
@@ -142,11 +146,14 @@ static int finish_command(struct build *b)
 	char message[COMMAND_MESSAGE_BYTES];
 	int error;
 
+	if (!spec->exec_start && spec->root_oci)
+		spec->exec_origin = b->root_oci;
 	if (!spec->exec_start)
-		return b->input->fragment ? 0
-					  : diag_set(b->diag, -EINVAL, b->input->path, 0,
-						     "a site needs an ExecStart= in [Container], here or in a "
-						     "template");
+		return b->input->fragment || spec->root_oci
+			       ? 0
+			       : diag_set(b->diag, -EINVAL, b->input->path, 0,
+					  "a site needs an ExecStart= in [Container], here or in a "
+					  "template");
 	error = command_expand(spec->exec_start, spec->environment, &b->arena, &spec->exec_start, message);
 	if (error == -ENOMEM)
 		return out_of_memory(b);
@@ -218,6 +225,31 @@ static int finish_identity(struct build *b)
 	return 0;
 }
 
+static int check_root(struct build *b)
+{
+	const struct site_spec *spec = &b->spec;
+
+	if (spec->overlay && !spec_has_root(spec) && !b->input->fragment)
+		return refuse_at(
+			b, &b->overlay,
+			"Overlay= needs a root of the site's own; expected RootDirectory=, RootImage= or "
+			"RootOCI=");
+	if (spec->root_directory && spec->root_image)
+		return refuse_at(
+			b, &b->root_image,
+			"RootImage= and RootDirectory= are both set; expected one (an empty assignment "
+			"clears a template's)");
+	if (spec->root_oci && (spec->root_directory || spec->root_image))
+		return refuse_at(b, &b->root_oci,
+				 "RootOCI= and another root are both set; expected one (an empty assignment "
+				 "clears a template's)");
+	if (spec->parameters && !spec->root_oci && !b->input->fragment)
+		return refuse_at(b, &b->parameters,
+				 "Parameters= are for the program of an image; expected RootOCI=, or the "
+				 "arguments in ExecStart=");
+	return 0;
+}
+
 static int finish(struct build *b)
 {
 	struct site_spec *spec = &b->spec;
@@ -229,15 +261,9 @@ static int finish(struct build *b)
 		error = finish_identity(b);
 	if (error < 0)
 		return error;
-	if (spec->overlay && !spec_has_root(spec) && !b->input->fragment)
-		return refuse_at(
-			b, &b->overlay,
-			"Overlay= needs a root of the site's own; expected RootDirectory= or RootImage=");
-	if (spec->root_directory && spec->root_image)
-		return refuse_at(
-			b, &b->root_image,
-			"RootImage= and RootDirectory= are both set; expected one (an empty assignment "
-			"clears a template's)");
+	error = check_root(b);
+	if (error < 0)
+		return error;
 	if (spec->ambient_capabilities & ~spec->capabilities)
 		return refuse_at(b, &b->ambient,
 				 "AmbientCapabilities= names what CapabilityBoundingSet= does not; expected "

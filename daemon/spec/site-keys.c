@@ -173,7 +173,13 @@ static const struct key keys[] = {
 		 "hold some, with C escapes. ${NAME} inside a word is replaced by a variable of "
 		 "Environment=, a word $NAME by the words of its value; $$ is a dollar sign. There is "
 		 "one command: to replace a template's, first write an empty ExecStart=. A prefix (@, "
-		 "-, :, +, !) is refused. A site needs an ExecStart=."},
+		 "-, :, +, !) is refused. A site needs an ExecStart=, unless RootOCI= brings one: what is "
+		 "written here takes the place of the image's Entrypoint and Cmd."},
+	{CONTAINER("Parameters", type_words, parameters), .argument = "ARGUMENT...",
+	 .help = "Arguments in the place of the Cmd of RootOCI='s image, after its Entrypoint or what "
+		 "ExecStart= "
+		 "says: words as those of ExecStart=, without variables. Several assignments add up; an empty "
+		 "one clears them. Only with RootOCI=."},
 	{CONTAINER("User", type_user, user), .argument = "USER", .phase = KEY_OWNER, .unset_means = "nobody",
 	 .help = "The user, by name or number, that the program runs as."},
 	{CONTAINER("Group", type_user, group), .argument = "GROUP", .phase = KEY_OWNER,
@@ -207,12 +213,32 @@ static const struct key keys[] = {
 		 "it, put another file in its place; sites have that one from their next start. Only who may "
 		 "be "
 		 "trusted with the kernel should write to it."},
+	{CONTAINER("RootOCI", type_oci, root_oci), .argument = "FOLDER[:NAME]",
+	 .help = "The same with an image of the Open Container Initiative: an image layout (a folder with "
+		 "index.json and blobs, as skopeo copy docker://IMAGE oci:FOLDER:NAME writes it) or a bundle "
+		 "(with "
+		 "config.json and the root beside it). Of several images in a layout, NAME says which; of one "
+		 "for "
+		 "several machines, that of this machine's architecture is taken. Layers are unpacked when the "
+		 "unit is read, each once for all sites, into torpord's state folder; until that is done, the "
+		 "unit is not in force. Whatever does not match its digest, or is of no use but to an attacker "
+		 "(paths that lead out of the layer, devices), is refused. Env, Entrypoint, Cmd, User and "
+		 "WorkingDir of the image are what Environment= (variable by variable), ExecStart=, "
+		 "Parameters=, "
+		 "User= with Group=, and WorkingDirectory= are where the unit does not set them; of a bundle "
+		 "the "
+		 "process's env, args, user and cwd. Users are those of the image's own /etc/passwd. An image "
+		 "that wants to run as root, or does not say, runs as nobody unless the unit has User=root. "
+		 "Mounts, hooks, limits, ports and volumes that an image speaks of have no effect. /dev, "
+		 "/proc, "
+		 "/run and /tmp need not be there in a layout. Another image takes effect with torporctl "
+		 "reload."},
 	{CONTAINER("Overlay", type_overlay, overlay), .argument = "none|tmpfs|PATH", .unset_means = "none",
 	 .help = "What the site writes to its own root. With none it can write nothing; with tmpfs it is kept "
 		 "in "
 		 "memory until the site is cold; with a PATH, below that folder, which is made where it is "
 		 "missing, must be root's, and is one site's alone (%i is its name). Only with "
-		 "RootDirectory= or RootImage=."},
+		 "RootDirectory=, RootImage= or RootOCI=."},
 	{CONTAINER("WorkingDirectory", type_directory, working_directory),
 	 .second = FIELD(working_directory_optional), .argument = "[-]PATH", .unset_means = "/",
 	 .help = "Where the program starts, as it sees its own files. After \"-\" the folder may be "

@@ -185,14 +185,16 @@ struct site_spec {
 	uint64_t wake_limit_interval_us;
 
 	/* [Container] */
-	const char *const *exec_start; /* argv, NULL-terminated; [0] is the path as written (may hold no '/') */
-	struct origin exec_origin;
-	const char *user, *group;                /* names or numbers; NULL: nobody, and the user's group */
-	const char *root_directory, *root_image; /* one of them at most; NULL: the default root */
-	const char *overlay;                     /* Overlay=: "tmpfs" or an absolute path; NULL: none */
-	const char *working_directory;           /* NULL: "/" */
-	bool working_directory_optional;         /* "-" before it */
-	const struct mount_spec *mounts;         /* [n_mounts] */
+	const char *const *exec_start; /* argv, NULL-terminated; [0] is the path as written (may hold no '/');
+					  with root_oci NULL: the image says */
+	struct origin exec_origin;     /* where that is said */
+	const char *user, *group;      /* names or numbers; NULL: nobody, and the user's group */
+	const char *const *parameters; /* Parameters=, NULL-terminated; NULL: none */
+	const char *root_directory, *root_image, *root_oci; /* one of them at most; NULL: the default root */
+	const char *overlay;             /* Overlay=: "tmpfs" or an absolute path; NULL: none */
+	const char *working_directory;   /* NULL: "/" */
+	bool working_directory_optional; /* "-" before it */
+	const struct mount_spec *mounts; /* [n_mounts] */
 	unsigned n_mounts;
 	unsigned n_paths;
 	const struct path_spec *paths;        /* [n_paths] */
@@ -246,10 +248,16 @@ struct site_spec {
 	int priority; /* Priority=: -100..100, higher wakes first; default 0 */
 };
 
+/* What the site has for its root; NULL: the default. */
+static inline const char *spec_root(const struct site_spec *spec)
+{
+	return spec->root_image ? spec->root_image : spec->root_oci ? spec->root_oci : spec->root_directory;
+}
+
 /* Whether the site has a root of its own instead of the host's programs. */
 static inline bool spec_has_root(const struct site_spec *spec)
 {
-	return spec->root_directory || spec->root_image;
+	return spec_root(spec) != NULL;
 }
 
 /* Whether the site has a user namespace, in which its users are others than the host's. */

@@ -204,6 +204,27 @@ static void print_environment(const struct key *key, const void *target, bool al
 		print_strings(key, (const char *const[]){*list, NULL}, WORDS_SPECIFIER, out);
 }
 
+static int parse_words(struct setting *setting, const char *text)
+{
+	const char *word;
+	int error;
+
+	while ((error = next_word(setting, &text, &word)) > 0) {
+		error = add_string(setting, key_field(setting->key, setting->target), word);
+		if (error < 0)
+			break;
+	}
+	return error;
+}
+
+static void print_words(const struct key *key, const void *target, bool all, FILE *out)
+{
+	const char *const *list = *(const char *const *const *)key_field_const(key, target);
+
+	if (list || all)
+		print_strings(key, list, WORDS_SPECIFIER, out);
+}
+
 static int parse_file(struct setting *setting, const char *text)
 {
 	bool dash = *text == '-';
@@ -250,6 +271,12 @@ const struct type type_environment = {
 	.parse = parse_environment,
 	.reset = reset_strings,
 	.print = print_environment,
+	.copy = copy_strings,
+};
+const struct type type_words = {
+	.parse = parse_words,
+	.reset = reset_strings,
+	.print = print_words,
 	.copy = copy_strings,
 };
 const struct type type_files = {

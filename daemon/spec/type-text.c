@@ -5,6 +5,7 @@
 #include "type.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "pack.h"
@@ -94,6 +95,30 @@ void type_copy_string(const struct key *key, void *target, struct pack *pack)
 static int parse_path(struct setting *setting, const char *text)
 {
 	return setting_path(setting, text, field_of(setting));
+}
+
+/* "FOLDER[:NAME]": of a layout with several images the one with this name. */
+static int parse_oci(struct setting *setting, const char *text)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+@";
+	const char *name;
+	char *folder;
+	int error = setting_expand(setting, text, &text);
+
+	if (error < 0)
+		return error;
+	name = strchr(text, ':');
+	folder = arena_strndup(setting->arena, text, name ? (size_t)(name - text) : strlen(text));
+	if (!folder)
+		return -ENOMEM;
+	if (name && (!name[1] || name[1 + strspn(name + 1, allowed)]))
+		return setting_refuse(
+			setting, "expected FOLDER or FOLDER:NAME, the name of letters, digits and \"-_./+@\"");
+	if (value_normalize_path(folder) < 0)
+		return setting_refuse(setting, "expected an absolute path of less than %d bytes without \"..\"",
+				      PATH_MAX);
+	*(const char **)field_of(setting) = arena_printf(setting->arena, "%s%s", folder, name ? name : "");
+	return *(const char **)field_of(setting) ? 0 : -ENOMEM;
 }
 
 static int parse_overlay(struct setting *setting, const char *text)
@@ -282,6 +307,12 @@ const struct type type_cpus = {
 const struct type type_path = {
 	sizeof(char *),
 	.parse = parse_path,
+	.format = format_string,
+	.copy = type_copy_string,
+};
+const struct type type_oci = {
+	sizeof(char *),
+	.parse = parse_oci,
 	.format = format_string,
 	.copy = type_copy_string,
 };

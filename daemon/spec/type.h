@@ -27,6 +27,7 @@ extern const struct type type_template;        /* not kept: spec_load() follows 
 extern const struct type type_user;            /* const char *, a name or number */
 extern const struct type type_cpus;            /* const char *, a list in the kernel's form */
 extern const struct type type_path;            /* const char *, absolute and normal */
+extern const struct type type_oci;             /* const char *, "FOLDER" or "FOLDER:NAME" */
 extern const struct type type_overlay;         /* const char *, the same, or "tmpfs"; NULL is "none" */
 extern const struct type type_directory;       /* const char *, with its bool "optional" second */
 extern const struct type type_output;          /* struct output_spec */
@@ -63,6 +64,7 @@ extern const struct type type_mount;       /* key->parameter is the enum mount_k
 extern const struct type type_paths;       /* key->parameter is the enum path_kind; in type-path.c */
 extern const struct type type_command;     /* exec_start and exec_origin */
 extern const struct type type_environment; /* NULL-terminated strings "NAME=value" */
+extern const struct type type_words;       /* NULL-terminated strings; assignments add up */
 extern const struct type type_files;       /* NULL-terminated paths, with a "-" where optional */
 extern const struct type type_calendars;   /* NULL-terminated texts of calendars, as they were written */
 extern const struct type type_limit;       /* key->parameter is RLIMIT_* */

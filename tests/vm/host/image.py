@@ -18,7 +18,7 @@ PACKAGES = [
     "linux-image-cloud-amd64", "tiny-initramfs",
     "apparmor", "e2fsprogs", "squashfs-tools", "erofs-utils", "iproute2", "procps",
     "python3", "python3-pytest",
-    "libuv1", "libsystemd0", "libseccomp2", "libcap2", "libjansson4",
+    "libuv1", "libsystemd0", "libseccomp2", "libcap2", "libjansson4", "libarchive13", "libnettle8",
 ]
 # Documentation and translations that no test reads.
 LEFT_OUT = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*",
