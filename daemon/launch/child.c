@@ -259,13 +259,6 @@ static const struct {
 	{STEP_EXEC, step_exec},
 };
 
-void child_nothing(void *unused)
-{
-	(void)unused;
-	for (;;)
-		syscall(SYS_exit_group, 0);
-}
-
 void child_main(void *context)
 {
 	struct child_context *c = context;

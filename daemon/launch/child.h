@@ -58,9 +58,6 @@ struct child_context {
  * clone3_call(). */
 void child_main(void *context) __attribute__((noreturn));
 
-/* What is only there to be born: ends at once. */
-void child_nothing(void *unused) __attribute__((noreturn));
-
 /* The step of child_main() that carries out a list from `begin` to its end (child-mounts.c). 0 or -errno, with
  * the context's detail. */
 long child_mount(struct child_context *context, const struct mount_list *list, uint32_t begin);

@@ -10,10 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "child.h"
 #include "cleanup.h"
 #include "clone.h"
 #include "id-ranges.h"
+#include "user-namespace-child.h"
 
 #define STACK_BYTES 4096
 #define PATH_BYTES  64
@@ -41,7 +41,8 @@ int user_namespace_make(struct user_namespace *users, int proc_fd, int first_hig
 		.stack = (uint64_t)(uintptr_t)stack,
 		.stack_size = sizeof stack,
 	};
-	long pid = clone3_call(&args, child_nothing, NULL);
+	struct user_namespace_child child = {.proc_fd = proc_fd};
+	long pid = clone3_call(&args, user_namespace_child_main, &child);
 
 	if (pid < 0)
 		return (int)pid;
@@ -49,7 +50,8 @@ int user_namespace_make(struct user_namespace *users, int proc_fd, int first_hig
 	users->uid_map_fd = open_file(proc_fd, (pid_t)pid, "uid_map", O_WRONLY, first_high);
 	users->gid_map_fd = open_file(proc_fd, (pid_t)pid, "gid_map", O_WRONLY, first_high);
 	(void)waitpid((pid_t)pid, NULL, __WALL);
-	return users->fd < 0           ? users->fd
+	return child.error             ? -child.error
+	       : users->fd < 0         ? users->fd
 	       : users->uid_map_fd < 0 ? users->uid_map_fd
 	       : users->gid_map_fd < 0 ? users->gid_map_fd
 				       : 0;

@@ -3,6 +3,7 @@
  *
  *     container-probe facts             descriptors, identity, privileges, signals, limits
  *     container-probe keyring           the number of its session keyring
+ *     container-probe inotify           how many inotify instances it can have; and keeps them
  *     container-probe leave NAME PORT   makes one of each thing that another program might get at, and stays
  *     container-probe find NAME PORT PID
  *                                       tries to get at what `leave` has made in process PID: "NAME: ok" or
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -127,6 +129,17 @@ static void print_facts(FILE *out)
 static void print_keyring(FILE *out)
 {
 	fprintf(out, "%ld\n", syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0));
+}
+
+static void take_inotify(FILE *out)
+{
+	int n = 0;
+
+	while (inotify_init1(IN_CLOEXEC) >= 0)
+		n++;
+	fprintf(out, "%d %s\n", n, strerrorname_np(errno));
+	(void)fclose(out);
+	(void)pause();
 }
 
 /* Neighbours. */
@@ -345,6 +358,9 @@ int main(int argc, char **argv)
 		print_facts(out);
 	} else if (strcmp(argv[1], "keyring") == 0) {
 		print_keyring(out);
+	} else if (strcmp(argv[1], "inotify") == 0) {
+		take_inotify(out);
+		return 0;
 	} else if (strcmp(argv[1], "leave") == 0 && argc == 4) {
 		leave(out, &n);
 		return 0;

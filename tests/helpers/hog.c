@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Takes all it can get of one thing, from its first instruction on: hog fork|memory */
+/* Takes all it can get of one thing, from its first instruction on: hog fork|memory|log */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +26,22 @@ static void hog_memory(void)
 	}
 }
 
+static void hog_log(void)
+{
+	static char line[4096];
+
+	memset(line, 'x', sizeof line - 1);
+	for (;;)
+		(void)puts(line);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } hogs[] = {
 	{"fork", hog_fork},
 	{"memory", hog_memory},
+	{"log", hog_log},
 };
 
 int main(int argc, char **argv)
