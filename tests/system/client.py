@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A visitor: connects, asks, and takes nothing but a whole answer."""
+import os
 import socket
 
-TIMEOUT = 60.0
+TIMEOUT = float(os.environ.get("TORPOR_TIMEOUT", "60"))
 
 
 def connect(address, kind=socket.SOCK_STREAM, timeout=TIMEOUT):

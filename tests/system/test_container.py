@@ -223,6 +223,15 @@ def test_mounts_are_nosuid(probe):
         assert "nodev" in options or point.startswith(("/dev", "/proc/")), (point, kind)
 
 
+def test_mounts_of_the_host_are_read_only(probe):
+    """T24: as their options say."""
+    table = mounts(probe(User="root"))
+    found = {point: options for point, (options, _, _) in table.items() if point.startswith(("/usr", "/etc", "/lib"))}
+    assert "/usr" in found
+    for point, options in found.items():
+        assert "ro" in options, point
+
+
 def test_private_tmp(torpor, probe):
     address, other = probe(), probe("b")
     name = f"torpor-{os.getpid()}"

@@ -161,10 +161,11 @@ def test_port_taken_by_another_program(torpor):
     assert http_get(address).status == 200
 
 
-def test_listener_claimed_twice(torpor):
-    """The later one is refused; when the first goes, it is its turn."""
-    address = torpor.add_site("a")
-    torpor.add_site("b", torpor.address(), address)
+@pytest.mark.parametrize("reuse", ["no", "yes"])
+def test_listener_claimed_twice(torpor, reuse):
+    """T20: the later one is refused, even where the kernel would let them share; when the first goes, it is its turn."""
+    address = torpor.add_site("a", socket={"ReusePort": reuse})
+    torpor.add_site("b", torpor.address(), address, socket={"ReusePort": reuse})
     torpor.start()
     error, = torpor.file_errors()
     assert error["file"] == str(torpor.site_path("b"))
@@ -261,6 +262,7 @@ def prepare_bad(torpor):
 
 
 def test_bad_units_at_the_start(torpor):
+    """T20: each is refused whole, with its line, and nothing else stops working."""
     good = prepare_bad(torpor)
     for name, (text, _, _) in BAD.items():
         write_bad(torpor, name, text)
@@ -286,6 +288,7 @@ def test_bad_units_while_running(torpor):
 @pytest.mark.parametrize("name", ["x" * 201, "a b", "a\x1b[31mb", "a\nb", "-", "é", "a%b", "a\\b"], ids=ascii)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_bad_names(torpor, name, when):
+    """T20: files whose names are none of sites."""
     good = torpor.add_site("good")
     if when == "after":
         torpor.start()
@@ -316,6 +319,7 @@ def test_hidden_files_are_no_units(torpor, name):
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "../sites/a", "", "/etc/passwd", "a\0b", "a\x1b[31m"],
                          ids=ascii)
 def test_bad_names_on_the_control_socket(torpor, name):
+    """T20: nor are they when a client says them."""
     torpor.add_site("a")
     torpor.start()
     for method in ("GetStatus", "Wake", "Stop", "Freeze", "Cat", "Plan"):
@@ -333,6 +337,7 @@ def test_long_name_is_fine_up_to_the_limit(torpor):
 
 
 def test_twins_of_49_bytes_stay_two(torpor):
+    """T20: two names that are alike for longer than some readers of such files look."""
     names = ["x" * 60 + suffix for suffix in (".one", ".two")]
     addresses = [torpor.add_site(name) for name in names]
     torpor.start()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The control socket's wire format: one JSON object, one NUL."""
 import json
+import os
 import socket
 import threading
 import time
 
-TIMEOUT = 60.0
+TIMEOUT = float(os.environ.get("TORPOR_TIMEOUT", "60"))
 
 
 class VarlinkError(Exception):
