@@ -36,6 +36,7 @@
 struct sockdiag {
 	int fd; /* owned; negative: to be opened */
 	uint32_t sequence;
+	uint32_t unix_show; /* UDIAG_SHOW_... */
 	char buffer[RECEIVE_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
 
@@ -54,8 +55,14 @@ int sockdiag_create(struct sockdiag **ret)
 	if (!diag)
 		return -ENOMEM;
 	diag->fd = -EBADF;
+	diag->unix_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN;
 	*ret = diag;
 	return 0;
+}
+
+void sockdiag_show_peers(struct sockdiag *diag)
+{
+	diag->unix_show |= UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS;
 }
 
 void sockdiag_destroy(struct sockdiag *diag)
@@ -78,20 +85,34 @@ static int open_netlink(void)
 	return steal_fd(&fd);
 }
 
-static int send_request(int fd, uint32_t sequence, enum sockdiag_table table)
+static int send_request(int fd, const struct request *request)
 {
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+
+	for (;;) {
+		ssize_t n = sendto(fd, request, request->header.nlmsg_len, 0, (struct sockaddr *)&kernel,
+				   sizeof kernel);
+
+		if (n >= 0)
+			return 0;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+static int request_dump(struct sockdiag *diag, enum sockdiag_table table)
+{
 	struct request request = {.header = {
 					  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 					  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-					  .nlmsg_seq = sequence,
+					  .nlmsg_seq = ++diag->sequence,
 				  }};
 
 	if (table == SOCKDIAG_UNIX) {
 		request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.unix_);
 		request.unix_.sdiag_family = AF_UNIX;
 		request.unix_.udiag_states = ~0U;
-		request.unix_.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN;
+		request.unix_.udiag_show = diag->unix_show;
 	} else {
 		bool tcp = table == SOCKDIAG_TCP4 || table == SOCKDIAG_TCP6;
 		bool ipv6 = table == SOCKDIAG_TCP6 || table == SOCKDIAG_UDP6;
@@ -102,15 +123,7 @@ static int send_request(int fd, uint32_t sequence, enum sockdiag_table table)
 		request.inet.idiag_states = tcp ? TCP_STATES : ~0U;
 		request.inet.idiag_ext = tcp ? 1U << (INET_DIAG_INFO - 1) : 0;
 	}
-	for (;;) {
-		ssize_t n = sendto(fd, &request, request.header.nlmsg_len, 0, (struct sockaddr *)&kernel,
-				   sizeof kernel);
-
-		if (n >= 0)
-			return 0;
-		if (errno != EINTR)
-			return -errno;
-	}
+	return send_request(diag->fd, &request);
 }
 
 /* The attribute of that type among those that follow a message's fixed part; NULL: none. */
@@ -144,6 +157,8 @@ static int parse_inet(const void *data, size_t size, struct sockdiag_socket *ret
 	ret->peer = message->id.idiag_dst;
 	ret->port = message->id.idiag_sport;
 	ret->interface = message->id.idiag_if;
+	ret->peer_address = message->id.idiag_dst;
+	ret->peer_port = message->id.idiag_dport;
 
 	if (message->idiag_state == TCP_TIME_WAIT) {
 		uint64_t left_us = (uint64_t)message->idiag_expires * 1000;
@@ -168,7 +183,7 @@ static int parse_inet(const void *data, size_t size, struct sockdiag_socket *ret
 static int parse_unix(const void *data, size_t size, struct sockdiag_socket *ret)
 {
 	const struct unix_diag_msg *message = data;
-	const struct rtattr *name, *queues;
+	const struct rtattr *name, *queues, *peer, *waiting;
 	const void *attributes = (const char *)data + NLMSG_ALIGN(sizeof *message);
 	struct unix_diag_rqlen lengths;
 
@@ -189,6 +204,14 @@ static int parse_unix(const void *data, size_t size, struct sockdiag_socket *ret
 	memcpy(&lengths, RTA_DATA(queues), sizeof lengths);
 	ret->rqueue = lengths.udiag_rqueue;
 	ret->wqueue = lengths.udiag_wqueue;
+	peer = find_attribute(attributes, size, UNIX_DIAG_PEER);
+	if (peer && RTA_PAYLOAD(peer) >= sizeof ret->peer_inode)
+		memcpy(&ret->peer_inode, RTA_DATA(peer), sizeof ret->peer_inode);
+	waiting = find_attribute(attributes, size, UNIX_DIAG_ICONS);
+	if (waiting) {
+		ret->waiting_inodes = RTA_DATA(waiting); /* attributes are aligned as it is */
+		ret->n_waiting = RTA_PAYLOAD(waiting) / sizeof *ret->waiting_inodes;
+	}
 	return 0;
 }
 
@@ -278,17 +301,20 @@ static ssize_t receive(struct sockdiag *diag)
 	}
 }
 
+static int open_if_needed(struct sockdiag *diag)
+{
+	if (diag->fd < 0)
+		diag->fd = open_netlink();
+	return diag->fd < 0 ? diag->fd : 0;
+}
+
 static int dump(struct sockdiag *diag, enum sockdiag_table table, sockdiag_visit visit, void *userdata)
 {
 	bool interrupted = false;
-	int r;
+	int r = open_if_needed(diag);
 
-	if (diag->fd < 0) {
-		diag->fd = open_netlink();
-		if (diag->fd < 0)
-			return diag->fd;
-	}
-	r = send_request(diag->fd, ++diag->sequence, table);
+	if (r == 0)
+		r = request_dump(diag, table);
 	while (r == 0) {
 		ssize_t n = receive(diag);
 
@@ -299,15 +325,67 @@ static int dump(struct sockdiag *diag, enum sockdiag_table table, sockdiag_visit
 	return r < 0 ? r : 0;
 }
 
-int sockdiag_dump(struct sockdiag *diag, enum sockdiag_table table, sockdiag_visit visit, void *userdata)
+/* After some results the socket is in a known state; else an unfinished dump would meet the next one (EBUSY).
+ */
+static int settle(struct sockdiag *diag, int r)
 {
-	int r = dump(diag, table, visit, userdata);
-
-	/* After these the socket is in a known state; else an unfinished dump would meet the next one (EBUSY).
-	 */
-	if (r != 0 && r != -EAGAIN && r != -ENOENT) {
+	if (r < 0 && r != -EAGAIN && r != -ENOENT && r != -ENODATA) {
 		fd_close(diag->fd);
 		diag->fd = -EBADF;
 	}
 	return r;
+}
+
+int sockdiag_dump(struct sockdiag *diag, enum sockdiag_table table, sockdiag_visit visit, void *userdata)
+{
+	return settle(diag, dump(diag, table, visit, userdata));
+}
+
+/* The answer to a question about one socket: the socket, or an error. */
+static int parse_uid(const void *data, size_t size, uint32_t sequence, uid_t *ret)
+{
+	const struct nlmsghdr *header = data;
+	size_t fixed = NLMSG_ALIGN(sizeof(struct unix_diag_msg));
+	const struct rtattr *uid;
+	uint32_t value;
+
+	if (size < sizeof *header || header->nlmsg_len > size || header->nlmsg_len < sizeof *header ||
+	    header->nlmsg_seq != sequence)
+		return -EBADMSG;
+	if (header->nlmsg_type == NLMSG_ERROR)
+		return parse_status(header);
+	if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY || NLMSG_PAYLOAD(header, 0) < fixed)
+		return -EBADMSG;
+	uid = find_attribute((const char *)NLMSG_DATA(header) + fixed, NLMSG_PAYLOAD(header, 0) - fixed,
+			     UNIX_DIAG_UID);
+	if (!uid || RTA_PAYLOAD(uid) < sizeof value)
+		return -ENODATA;
+	memcpy(&value, RTA_DATA(uid), sizeof value);
+	*ret = value;
+	return 0;
+}
+
+int sockdiag_unix_uid(struct sockdiag *diag, uint32_t inode, uid_t *ret)
+{
+	struct request request = {
+		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof request.unix_),
+			   .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			   .nlmsg_flags = NLM_F_REQUEST,
+			   .nlmsg_seq = ++diag->sequence},
+		.unix_ = {.sdiag_family = AF_UNIX,
+			  .udiag_states = ~0U,
+			  .udiag_ino = inode,
+			  .udiag_show = UDIAG_SHOW_UID,
+			  .udiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}},
+	};
+	int r = open_if_needed(diag);
+	ssize_t n;
+
+	if (r == 0)
+		r = send_request(diag->fd, &request);
+	if (r == 0) {
+		n = receive(diag);
+		r = n < 0 ? (int)n : parse_uid(diag->buffer, (size_t)n, request.header.nlmsg_seq, ret);
+	}
+	return settle(diag, r);
 }

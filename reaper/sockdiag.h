@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* The kernel's socket tables by NETLINK_SOCK_DIAG (sock_diag(7)): one dump hands every socket of one table to a
  * visitor, and keeps none. It shows the network namespace of the thread that made it; a socket that was
@@ -26,6 +27,14 @@ struct sockdiag_socket {
 	const void *peer;   /* in_addr, in6_addr; NULL of unix sockets */
 	uint16_t port;      /* in network order, as in a sockaddr */
 	uint32_t interface; /* bound to it; 0: to none */
+
+	/* The other end: an address of the same kind. Of unix sockets the inode of its socket, and of a unix
+	 * listener those of the sockets that wait; only with sockdiag_show_peers(). */
+	const void *peer_address;
+	uint16_t peer_port;
+	uint32_t peer_inode; /* 0: none, or not known */
+	const uint32_t *waiting_inodes;
+	size_t n_waiting;
 };
 
 typedef void (*sockdiag_visit)(const struct sockdiag_socket *socket, void *userdata);
@@ -34,6 +43,13 @@ struct sockdiag;
 
 /* 0 and *ret, or -ENOMEM. The netlink socket is opened when it is needed, and anew after a failure. */
 int sockdiag_create(struct sockdiag **ret);
+
+/* From now on unix sockets are shown with their peers, which costs the kernel more. */
+void sockdiag_show_peers(struct sockdiag *diag);
+
+/* The user that made the unix socket of this inode. -errno; -ENOENT: it is gone, or lives in another network
+ * namespace; -ENODATA: this kernel does not tell. */
+int sockdiag_unix_uid(struct sockdiag *diag, uint32_t inode, uid_t *ret);
 
 /* NULL is fine. */
 void sockdiag_destroy(struct sockdiag *diag);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "connections.h"
 #include "log.h"
 #include "reaper.h"
 #include "sockdiag.h"
@@ -277,6 +278,8 @@ static bool count(struct tally_table *table, const struct tally_key *key, const 
 		    memcmp(entry->key.bytes, key->bytes, key->size) != 0)
 			continue;
 		found = true;
+		if (entry->tally->list)
+			connections_note(entry->tally->list, entry->number, socket);
 		if (socket->table == SOCKDIAG_UNIX)
 			count_unix(&entry->counts, socket);
 		else if (socket->table == SOCKDIAG_UDP4 || socket->table == SOCKDIAG_UDP6)
@@ -320,6 +323,8 @@ static int scan_table(struct tally_table *table, struct sockdiag *diag, enum soc
 			if (table->listeners[i].table == which)
 				tally_init(&table->listeners[i].counts);
 		r = sockdiag_dump(diag, which, visit, table);
+		if (r == -EAGAIN && table->once)
+			r = 0;
 	}
 	if (r == 0)
 		table->reported &= ~(1U << which);

@@ -7,6 +7,7 @@
 /* Counts the connections of tracked listeners. The table of listeners is made anew for each scan; sockets that
  * belong to none of them leave no trace. */
 
+struct connections;
 struct reaper_listener;
 struct sockdiag;
 
@@ -20,6 +21,7 @@ struct tally {
 	unsigned n_listeners;      /* added so far */
 	uint64_t neglected; /* bit i: something waits at the i-th of them, and no connection is open; 0 to 63 */
 	uint64_t attended;  /* bit i: a connection of it is open */
+	struct connections *list; /* where each connection is noted as well; NULL: nowhere */
 };
 
 /* Zero-initialised is empty. Its memory is kept from scan to scan. */
@@ -29,6 +31,7 @@ struct tally_table {
 	unsigned *buckets; /* owned; index + 1 of the first listener in each; 0: none */
 	unsigned n_buckets;
 	unsigned reported; /* tables whose failure has been logged, as a bit each */
+	bool once;         /* a dump that may have hidden some is good enough */
 };
 
 void tally_table_finish(struct tally_table *table);

@@ -17,7 +17,8 @@ const char *cause_format(const struct cause *cause, char *buf, size_t size)
 	else if (cause->listener)
 		snprintf(buf, size, "%s", address_format(cause->listener->address, text));
 	if (peer.family != AF_UNSPEC) {
-		peer_read_command(&peer);
+		if (!*peer.command)
+			peer_read_command(&peer);
 		peer_format(&peer, buf, size);
 	}
 	return buf;

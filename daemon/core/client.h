@@ -14,6 +14,7 @@
 struct control;
 struct daemon;
 struct enforcement;
+struct looker_answer;
 struct site;
 
 #define CLIENT_QUEUE_BYTES                                                                                     \
@@ -25,6 +26,7 @@ enum client_wait {
 	WAIT_NONE,
 	WAIT_SITE,   /* for `site` to come to rest in `target` */
 	WAIT_LIST,   /* more of a list is to be written */
+	WAIT_LOOK,   /* for a look at the connections of a site */
 	WAIT_LIMITS, /* for limits of a site or a slice to be in force */
 	WAIT_EVENTS  /* a subscription */
 };
@@ -42,7 +44,8 @@ struct client {
 	bool more, oneway; /* of the request being answered */
 
 	enum client_wait wait;
-	uint64_t site_id; /* WAIT_SITE; WAIT_LIMITS; WAIT_EVENTS: 0 for all */
+	uint64_t look_tag; /* WAIT_LOOK: of the question */
+	uint64_t site_id;  /* WAIT_SITE; WAIT_LOOK; WAIT_LIMITS; WAIT_EVENTS: 0 for all */
 	enum site_state target;
 	uint64_t wait_since_ns;
 
@@ -84,6 +87,10 @@ void method_list_continue(struct client *client);
  */
 void method_set(struct client *client, json_t *parameters);
 void method_enforced(struct client *client, const struct enforcement *enforcement);
+
+/* The answer of a client in WAIT_LOOK: who is connected; NULL: the site is about to be forgotten (methods.c).
+ */
+void method_looked(struct client *client, struct site *site, const struct looker_answer *answer);
 
 /* Looks whether what a client waits for has come: site has changed its state, or is gone (methods.c). */
 void method_site_settled(struct client *client, struct site *site, bool gone);

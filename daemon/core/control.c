@@ -181,8 +181,24 @@ void control_site_gone(struct site *site)
 	if (!control)
 		return;
 	DL_FOREACH_SAFE(control->clients, client, next)
-	if (client->wait == WAIT_SITE && client->site_id == site->id)
-		method_site_settled(client, site, true);
+	if (client->site_id == site->id) {
+		if (client->wait == WAIT_SITE)
+			method_site_settled(client, site, true);
+		else if (client->wait == WAIT_LOOK)
+			method_looked(client, site, NULL);
+	}
+}
+
+void control_looked(struct daemon *daemon, const struct looker_answer *answer)
+{
+	struct site *site = daemon_find_site(daemon, answer->id);
+	struct client *client, *next;
+
+	if (!daemon->control || !site)
+		return;
+	DL_FOREACH_SAFE(daemon->control->clients, client, next)
+	if (client->wait == WAIT_LOOK && client->look_tag == answer->tag)
+		method_looked(client, site, answer);
 }
 
 void control_enforced(struct daemon *daemon, const struct enforcement *enforcement)

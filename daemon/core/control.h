@@ -8,6 +8,7 @@
 struct daemon;
 struct enforcement;
 struct journal_entry;
+struct looker_answer;
 struct site;
 
 /* The control socket RUN/control: Varlink, one request at a time a connection. Root may change things; members
@@ -27,6 +28,9 @@ void control_site_changed(struct site *site, const struct journal_entry *entry);
 
 /* Limits have been written, or their control group is gone: answers the commands that waited for that. */
 void control_enforced(struct daemon *daemon, const struct enforcement *enforcement);
+
+/* The looker has looked at connections for a client. */
+void control_looked(struct daemon *daemon, const struct looker_answer *answer);
 
 /* A site is about to be forgotten. */
 void control_site_gone(struct site *site);

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "control.h"
 #include "delegation.h"
+#include "explain.h"
 #include "group.h"
 #include "handover.h"
 #include "id-ranges.h"
@@ -52,6 +53,14 @@ static void on_launched(uv_poll_t *poll, int status, int events)
 	daemon_take_launched(poll->data);
 }
 
+struct site *daemon_find_site(const struct daemon *daemon, uint64_t id)
+{
+	for (struct site *site = daemon->sites; site; site = site->hh.next)
+		if (site->id == id)
+			return site;
+	return NULL;
+}
+
 struct site *daemon_site_by_id(struct daemon *daemon, uint64_t id)
 {
 	for (struct run *run = daemon->runs; run; run = run->next)
@@ -64,6 +73,7 @@ static void on_verdict(uv_async_t *async)
 {
 	struct daemon *daemon = async->data;
 	struct reaper_verdict verdict;
+	struct looker_answer answer;
 
 	while (reaper_next_verdict(daemon->reaper, &verdict)) {
 		struct site *site = daemon_site_by_id(daemon, verdict.id);
@@ -73,6 +83,8 @@ static void on_verdict(uv_async_t *async)
 		site->run->stop_when_frozen = verdict.verdict == IDLE_STOP;
 		site_dispatch(site, EVENT_FREEZE, "idle");
 	}
+	while (looker_next_answer(daemon->looker, &answer))
+		explain_answered(daemon, &answer);
 }
 
 /* The reaper's thread may only wake the loop. */
@@ -190,7 +202,8 @@ static int init_loop(struct daemon *daemon)
 	uv_signal_init(&daemon->loop, &daemon->hangup);
 	uv_timer_init(&daemon->loop, &daemon->starved);
 	uv_timer_init(&daemon->loop, &daemon->retry);
-	daemon->retry.data = daemon;
+	uv_timer_init(&daemon->loop, &daemon->look);
+	daemon->retry.data = daemon->look.data = daemon;
 	daemon->terminate.data = daemon->interrupt.data = daemon->hangup.data = daemon->starved.data = daemon;
 	return r;
 }
@@ -230,6 +243,8 @@ static int start_threads(struct daemon *daemon)
 		return r;
 	}
 	r = reaper_create(daemon->config.scan_interval_us, wake_verdict, daemon, &daemon->reaper);
+	if (r == 0)
+		r = looker_create(wake_verdict, daemon, &daemon->looker);
 	if (r < 0)
 		log_error("the reaper cannot be started: %s", strerror(-r));
 	return r < 0 ? r : ladder_start(daemon);
@@ -406,6 +421,7 @@ static void close_loop(struct daemon *daemon)
 	uv_close((uv_handle_t *)&daemon->hangup, NULL);
 	uv_close((uv_handle_t *)&daemon->starved, NULL);
 	uv_close((uv_handle_t *)&daemon->retry, NULL);
+	uv_close((uv_handle_t *)&daemon->look, NULL);
 	(void)uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	if (uv_loop_close(&daemon->loop) < 0)
 		log_warning("handles were left open at the end");
@@ -421,6 +437,7 @@ static void tear_down(struct daemon *daemon)
 	launcher_destroy(daemon->launcher);
 	handover_destroy(daemon);
 	reaper_destroy(daemon->reaper);
+	looker_destroy(daemon->looker);
 	daemon->launcher = NULL;
 	control_destroy(daemon->control);
 	daemon->control = NULL;

@@ -9,6 +9,7 @@
 #include "host.h"
 #include "journal.h"
 #include "listener.h"
+#include "looker.h"
 #include "lookup.h"
 #include "pager.h"
 #include "plan.h"
@@ -53,12 +54,13 @@ struct daemon {
 	struct reaper *reaper;
 	struct pager *pager;
 	struct shortage shortage;
+	struct looker *looker;
 	uv_poll_t launched; /* the launcher has done something */
 	uv_poll_t reported; /* the interceptor has */
 	uv_async_t verdict; /* the reaper has found something */
 	uv_async_t paged;   /* the pager has done something */
 	uv_signal_t terminate, interrupt, hangup;
-	uv_timer_t starved, retry;
+	uv_timer_t starved, retry, look;
 	struct inherited *inherited; /* owned */
 	int n_inherited;
 	struct watch *watch;
@@ -88,6 +90,9 @@ void daemon_site_settled(struct daemon *daemon);
 
 /* There was no memory to start a site: its listeners are left alone for a second, not to spin on them. */
 void daemon_starved(struct daemon *daemon, struct site *site);
+
+/* The site of this id, cold or not, or NULL. Looks through all of them. */
+struct site *daemon_find_site(const struct daemon *daemon, uint64_t id);
 
 /* Descriptors that may be spent on held connections: what listeners and containers leave of the limit. */
 unsigned daemon_files_left(const struct daemon *daemon);

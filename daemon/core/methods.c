@@ -8,6 +8,7 @@
 #include "client.h"
 #include "clock.h"
 #include "daemon.h"
+#include "explain.h"
 #include "interface.h"
 #include "loader.h"
 #include "cause.h"
@@ -48,14 +49,6 @@ static struct site *find_site(struct client *client, const json_t *parameters)
 	if (!site)
 		error_site(client, PROTOCOL_INTERFACE ".NoSuchSite", name);
 	return site;
-}
-
-static struct site *site_by_id(const struct daemon *daemon, uint64_t id)
-{
-	for (struct site *site = daemon->sites; site; site = site->hh.next)
-		if (site->id == id)
-			return site;
-	return NULL;
 }
 
 /* Commands that wait for a site to come to rest. */
@@ -108,6 +101,7 @@ static bool command(struct client *client, struct site *site, enum site_event ev
 {
 	struct cause cause = {.peer = client->peer};
 
+	peer_read_command(&cause.peer);
 	return site_dispatch_from(site, event, "command", &cause);
 }
 
@@ -130,7 +124,7 @@ static void wait_for(struct client *client, struct site *site, enum site_state t
 	}
 	/* Where nothing had to happen, nobody has answered. */
 	if (client->wait == WAIT_SITE && client->site_id == id) {
-		site = site_by_id(daemon, id);
+		site = daemon_find_site(daemon, id);
 		if (site && site->state == target)
 			reply_rested(client, site);
 	}
@@ -222,6 +216,29 @@ static void method_get_status(struct client *client, json_t *parameters)
 	site = find_site(client, parameters);
 	if (site)
 		client_reply(client, json_pack("{s:o}", "status", report_status(site)), false);
+}
+
+void method_looked(struct client *client, struct site *site, const struct looker_answer *answer)
+{
+	if (answer)
+		client_reply(client, json_pack("{s:o*}", "why", explain_report(site, answer)), false);
+	else
+		error_site(client, PROTOCOL_INTERFACE ".NoSuchSite", site->name);
+	control_client_resume(client->control, client);
+}
+
+static void method_explain(struct client *client, json_t *parameters)
+{
+	struct site *site = find_site(client, parameters);
+
+	if (!site)
+		return;
+	if (explain_ask(site, client) < 0) {
+		client_reply(client, json_pack("{s:o*}", "why", explain_report(site, NULL)), false);
+		return;
+	}
+	client->wait = WAIT_LOOK;
+	client->site_id = site->id;
 }
 
 static void method_cat(struct client *client, json_t *parameters)
@@ -418,6 +435,7 @@ static const struct {
 	{PROTOCOL_INTERFACE ".List", method_list, false, true},
 	{PROTOCOL_INTERFACE ".GetHost", method_get_host, false, false},
 	{PROTOCOL_INTERFACE ".GetStatus", method_get_status, false, false},
+	{PROTOCOL_INTERFACE ".Explain", method_explain, false, false},
 	{PROTOCOL_INTERFACE ".Wake", method_wake, true, false},
 	{PROTOCOL_INTERFACE ".Freeze", method_freeze, true, false},
 	{PROTOCOL_INTERFACE ".PageOut", method_page_out, true, false},

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "daemon.h"
 #include "group.h"
+#include "history.h"
 #include "ladder.h"
 #include "lookup.h"
 #include "networks.h"
@@ -381,10 +382,10 @@ json_t *report_status(const struct site *site)
 	set(object, "schedule", schedule_report(site));
 	set(object, "probes", probes_report(site));
 	set_u64(object, "thaws", site->thaws);
-	if (site->last_wake_us) {
-		set_u64(object, "last_wake_us", site->last_wake_us);
-		set_u64(object, "last_wake_took_us", site->last_took_us);
-		set(object, "last_wake_by", report_string(site->last_wake_by));
+	if (site->history && site->history->wake.time_us) {
+		set_u64(object, "last_wake_us", site->history->wake.time_us);
+		set_u64(object, "last_wake_took_us", site->history->wake.took_us);
+		set(object, "last_wake_by", report_string(site->history->wake.by));
 	}
 	set(object, "restart_needed", json_boolean(site->restart_needed));
 	set(object, "file_errors", report_file_errors(refused_find(site->daemon->refused, site->name)));

@@ -317,6 +317,18 @@ static struct idle_policy idle_policy(const struct run *run)
 	return policy;
 }
 
+unsigned run_listeners(const struct site_spec *spec,
+		       struct reaper_listener listeners[static SPEC_LISTENERS_MAX])
+{
+	for (unsigned i = 0; i < spec->n_listeners; i++) {
+		const struct address *address = &spec->listeners[i].address;
+
+		listeners[i] = (struct reaper_listener){.type = address->type, .length = address->length};
+		memcpy(&listeners[i].address, address->sockaddr, address->length);
+	}
+	return spec->n_listeners;
+}
+
 int run_track(struct run *run)
 {
 	const struct site_spec *spec = run->site->plan->spec;
@@ -324,17 +336,11 @@ int run_track(struct run *run)
 	struct reaper_site site = {
 		.id = run->site->id,
 		.listeners = listeners,
-		.n_listeners = spec->n_listeners,
+		.n_listeners = run_listeners(spec, listeners),
 		.policy = idle_policy(run),
 	};
 	int r;
 
-	for (unsigned i = 0; i < spec->n_listeners; i++) {
-		const struct address *address = &spec->listeners[i].address;
-
-		listeners[i] = (struct reaper_listener){.type = address->type, .length = address->length};
-		memcpy(&listeners[i].address, address->sockaddr, address->length);
-	}
 	site.cgroup_fd = fcntl(run->container.cgroup_fd, F_DUPFD_CLOEXEC, 3);
 	if (site.cgroup_fd < 0)
 		return -errno;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "reaper.h"
 #include "site.h"
 
 /* The handles and descriptors of a run; what they report goes to site_dispatch(). */
@@ -34,6 +35,10 @@ void run_set_timer(struct run *run, uint64_t timeout_us);
 
 /* Whether something is there to be read on a held connection, or waits for a listener. */
 bool run_pending(const struct run *run);
+
+/* Its listeners as the reaper knows them: how many. */
+unsigned run_listeners(const struct site_spec *spec,
+		       struct reaper_listener listeners[static SPEC_LISTENERS_MAX]);
 
 /* Hands the site's wishes and addresses to the reaper, or takes them back. -errno. */
 int run_track(struct run *run);

@@ -228,6 +228,13 @@ enum keep schedule_keep(const struct site *site)
 	return entry && entry->view.awake ? KEEP_AWAKE : site->plan->spec->keep;
 }
 
+const struct timetable_view *schedule_view(const struct site *site)
+{
+	const struct entry *entry = find(site);
+
+	return entry ? &entry->view : NULL;
+}
+
 static void set_instant(json_t *object, const char *key, uint64_t at_us)
 {
 	if (at_us != CALENDAR_NEVER && at_us > 0)

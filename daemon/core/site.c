@@ -14,6 +14,7 @@
 #include "daemon.h"
 #include "failure.h"
 #include "handover.h"
+#include "history.h"
 #include "id-ranges.h"
 #include "ladder.h"
 #include "loader.h"
@@ -192,7 +193,7 @@ static void set_state(struct site *site, enum site_state state, const char *by)
 		return;
 	if (state == STATE_AWAKE) {
 		took_us = (clock_now_ns() - site->run->wake_ns) / 1000;
-		site->last_took_us = took_us;
+		history_awake(site, took_us);
 	}
 	site->state = (uint8_t)state;
 	site->since_us = clock_realtime_us();
@@ -204,12 +205,6 @@ static void set_state(struct site *site, enum site_state state, const char *by)
 }
 
 /* What happens on the way into a state. Each may find that the site has to go on to another at once. */
-
-static void note_wake(struct site *site, const char *by)
-{
-	site->last_wake_us = clock_realtime_us();
-	site->last_wake_by = by;
-}
 
 /* Its time begins when its turn comes. */
 static void ask_for_place(struct site *site)
@@ -230,7 +225,7 @@ static void begin_start(struct site *site, const char *by)
 		daemon_starved(site->daemon, site);
 		return;
 	}
-	note_wake(site, by);
+	history_wake(site, by);
 	site->wanted = false;
 	set_state(site, STATE_STARTING, by);
 	STRETCH("starting", site->name);
@@ -242,6 +237,7 @@ static void begin_start(struct site *site, const char *by)
 	} else {
 		set_timer(site);
 	}
+	history_look(site);
 }
 
 void site_attached(struct site *site)
@@ -255,8 +251,10 @@ void site_attached(struct site *site)
 	if (stopping || r < 0)
 		site_dispatch(site, stopping && !site->run->failed_start ? EVENT_EXITED : EVENT_FAILED,
 			      "network failed");
-	else
+	else {
+		site->run->attached_ns = clock_now_ns();
 		ask_for_place(site);
+	}
 }
 
 /* The flag is of the open file description, which torpord and the program share. */
@@ -301,6 +299,7 @@ void site_launch(struct site *site)
 	run->job_in_flight = true;
 	set_timer(site);
 	STRETCH("launching", site->name);
+	run->launched_ns = clock_now_ns();
 	launcher_submit(site->daemon->launcher, &run->job);
 }
 
@@ -363,6 +362,7 @@ void site_launched(struct site *site)
 static void become_awake(struct site *site, const char *by)
 {
 	struct run *run = site->run;
+	bool thawed = site_rule(site->state)->asleep;
 	int r;
 
 	give_place_up(run);
@@ -388,7 +388,7 @@ static void become_awake(struct site *site, const char *by)
 		if (site_rule(site->state)->asleep) {
 			run->hurried = false;
 			site->thaws++;
-			note_wake(site, by);
+			history_wake(site, by);
 		}
 	}
 	set_state(site, STATE_AWAKE, by);
@@ -396,6 +396,8 @@ static void become_awake(struct site *site, const char *by)
 	r = run_track(run);
 	if (r < 0)
 		log_error("site %s: idleness cannot be watched: %s", site->name, strerror(-r));
+	if (thawed)
+		history_look(site);
 }
 
 static void begin_freeze(struct site *site, const char *by)
@@ -874,6 +876,7 @@ void site_destroy(struct site *site)
 	id_ranges_release(site->daemon->ranges, site->name);
 	plan_unref(site->plan);
 	failure_clear(site);
+	free(site->history);
 	free(site->name);
 	free(site);
 }

@@ -17,6 +17,7 @@
 
 struct attached;
 struct daemon;
+struct history;
 struct cause;
 struct site;
 
@@ -50,6 +51,8 @@ struct run {
 	bool notify_ready;       /* READY=1 came before the launcher's answer */
 	uint64_t last_active_ns; /* CLOCK_MONOTONIC, when it was found idle */
 	uint64_t wake_ns;        /* CLOCK_MONOTONIC at the event that started it */
+	uint64_t attached_ns;    /* when its network was there; 0: it has none */
+	uint64_t launched_ns;    /* when its start was sent off */
 	uint64_t ready_ns;       /* when it became awake first */
 	int gate_fd;             /* AcceptWhenReady=: see interceptor.h; owned */
 	int *listener_fds;       /* owned: for the job */
@@ -63,15 +66,14 @@ struct run {
 struct site {
 	UT_hash_handle hh; /* by name, in the daemon's sites */
 	struct daemon *daemon;
-	char *name;                          /* owned */
-	struct launch_plan *plan;            /* in force; one reference */
-	struct listener **listeners;         /* [plan->spec->n_listeners]; owned */
-	struct run *run;                     /* NULL while cold and nothing is under way */
-	struct failure *failure;             /* owned; NULL: none */
-	uint64_t id;                         /* never used twice */
-	uint64_t since_us;                   /* CLOCK_REALTIME of the last change of state */
-	uint64_t last_wake_us, last_took_us; /* realtime; duration */
-	const char *last_wake_by;            /* static text */
+	char *name;                  /* owned */
+	struct launch_plan *plan;    /* in force; one reference */
+	struct listener **listeners; /* [plan->spec->n_listeners]; owned */
+	struct run *run;             /* NULL while cold and nothing is under way */
+	struct failure *failure;     /* owned; NULL: none */
+	uint64_t id;                 /* never used twice */
+	uint64_t since_us;           /* CLOCK_REALTIME of the last change of state */
+	struct history *history;     /* owned; NULL: has not woken yet */
 	uint32_t wakes, thaws;
 	uint32_t quick_exits; /* in a row, of programs that ended with status 0 at once */
 	uint8_t state;

@@ -40,7 +40,7 @@ static const char *span(struct ctl *ctl, const json_t *status, const char *key)
 	return field_u64(status, key, &us) ? moment_span(&ctl->arena, us) : NULL;
 }
 
-const char *status_took(struct ctl *ctl, const json_t *status)
+static const char *took_of(struct ctl *ctl, const json_t *status)
 {
 	uint64_t us;
 
@@ -176,7 +176,8 @@ static void print_use(struct ctl *ctl, const json_t *status)
 			     : NULL);
 }
 
-const char *status_rungs(struct ctl *ctl, const json_t *status, const char *last)
+/* "frozen in 18s, paged out in 5min, stopped in 10min": what comes next. */
+static const char *format_rungs(struct ctl *ctl, const json_t *status)
 {
 	static const struct {
 		const char *key, *text;
@@ -185,23 +186,21 @@ const char *status_rungs(struct ctl *ctl, const json_t *status, const char *last
 		{"pages_out_in_us", "paged out"},
 		{"stops_in_us", "stopped"},
 	};
-	const char *before = NULL, *text = NULL;
+	const char *text = NULL;
 
 	for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++) {
 		const char *in = span(ctl, status, rungs[i].key);
 
-		if (!in)
-			continue;
-		if (text)
-			before = before ? arena_printf(&ctl->arena, "%s, %s", before, text) : text;
-		text = arena_printf(&ctl->arena, "%s in %s", rungs[i].text, in);
+		if (in)
+			text = arena_printf(&ctl->arena, "%s%s%s in %s", text ? text : "", text ? ", " : "",
+					    rungs[i].text, in);
 	}
-	return before ? arena_printf(&ctl->arena, "%s%s%s", before, last, text) : text;
+	return text;
 }
 
 static const char *hibernation(struct ctl *ctl, const json_t *status)
 {
-	const char *rungs = status_rungs(ctl, status, ", ");
+	const char *rungs = format_rungs(ctl, status);
 	const char *busy = field_text(&ctl->arena, status, "busy"),
 		   *keep = field_text(&ctl->arena, status, "keep");
 
@@ -254,7 +253,7 @@ static void print_wakes(struct ctl *ctl, const json_t *status)
 {
 	struct arena *arena = &ctl->arena;
 	const char *wakes = field_count(arena, status, "wakes"), *thaws = field_count(arena, status, "thaws");
-	const char *last = instant(ctl, status, "last_wake_us"), *took = status_took(ctl, status);
+	const char *last = instant(ctl, status, "last_wake_us"), *took = took_of(ctl, status);
 	const char *by = field_text(arena, status, "last_wake_by"), *idle = span(ctl, status, "idle_us");
 
 	line(ctl, "Wakes", wakes && thaws ? arena_printf(arena, "%s, thaws: %s", wakes, thaws) : wakes);

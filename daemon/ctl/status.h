@@ -14,9 +14,3 @@ void host_print(struct ctl *ctl, const json_t *host);
 /* Parts that status and why have in common; texts in the arena of ctl, NULL where nothing is known. */
 const char *status_failure(struct ctl *ctl, const json_t *status);
 const char *status_addresses(struct ctl *ctl, const json_t *status);
-
-/* "frozen in 18s, paged out in 5min and stopped in 10min": what comes next; last stands before the last one. */
-const char *status_rungs(struct ctl *ctl, const json_t *status, const char *last);
-
-/* How long the last wake took; NULL also when it led to nothing. */
-const char *status_took(struct ctl *ctl, const json_t *status);

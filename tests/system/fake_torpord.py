@@ -29,6 +29,11 @@ def status(name, state="awake", **fields):
         "limits_not_in_force": [], "wakes": 0, "thaws": 0, "restart_needed": False, "file_errors": [], **fields}
 
 
+def why(site, **fields):
+    """A Why of a Status."""
+    return {"status": site, "holds": [], "next": [], "connections": [], "waiting": 0, "open": 0, **fields}
+
+
 def host(sites=(), **fields):
     states = {state: 0 for state in STATES}
     for site in sites:
@@ -58,14 +63,14 @@ class Raw(Exception):
 
 
 class FakeTorpord:
-    """Listens on DIRECTORY/control. `sites` maps names to summaries, `statuses` to Status objects. A method's
+    """Listens on DIRECTORY/control. `sites` maps names to summaries, `statuses` to Status objects, `whys` to fields of Why. A method's
     answer is replaced by on[method] = function(parameters): it returns the reply's parameters, a generator of
     them for a stream, or raises Error or Raw. `calls` has what was asked."""
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self.path = self.directory / "control"
-        self.sites, self.statuses, self.host, self.on = {}, {}, {}, {}
+        self.sites, self.statuses, self.whys, self.host, self.on = {}, {}, {}, {}, {}
         self.calls, self.changed = [], threading.Condition()
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(str(self.path))
@@ -167,6 +172,10 @@ class FakeTorpord:
 
     def answer_GetStatus(self, parameters):
         return {"status": self.statuses[self.known(parameters)]}
+
+    def answer_Explain(self, parameters):
+        name = self.known(parameters)
+        return {"why": why(self.statuses[name], **self.whys.get(name, {}))}
 
     def _change(self, parameters, state):
         name = self.known(parameters)

@@ -38,6 +38,7 @@ def test_who_sent_data_to_a_frozen_site(torpor):
     for target in (address, path):
         with HttpConnection(target) as connection:
             connection.get()
+            torpor.wait_state("a", "awake")
             torpor.freeze("a")
             connection.get()
             event = torpor.recorded("a")[-1]

@@ -284,25 +284,38 @@ def test_no_such_site(box):
         assert result.code == NO_SITE and "no site matches x*" in result.err and "a.example" in result.out
 
 
+WHY = {
+    "wake": {"time_us": 1, "from": "cold", "reason": "connection", "listener": "0.0.0.0:8080", "took_us": 12_345, "others": 2,
+             "peer": {"text": "10.0.0.1:54321", "address": "10.0.0.1:54321"},
+             "steps": [{"name": "queued", "took_us": 20}, {"name": "executed", "took_us": 1_300}]},
+    "holds": [{"kind": "data", "text": "bytes moved on a connection, 2.0s ago"}],
+    "connections": [{"listener": "0.0.0.0:8080", "peer": {"text": "10.0.0.1:54321"}, "state": "open", "unread_bytes": 0,
+                     "unsent_bytes": 1700, "idle_us": 2_000_000}],
+    "open": 1, "waiting": 0,
+    "next": [{"to": "freezing", "in_us": 25_000_000, "when": "if nothing happens (FreezeAfterSec=)"},
+             {"to": "stopping", "when": "some time"}]}
+
+
 def test_why(box):
-    site = box.statuses["b.example"] = status(
-        "b.example", busy="2 connections that move bytes", connections=2, last_wake_us=now_us() - 61_000_000,
-        last_wake_took_us=12_345, last_wake_by="a connection to 0.0.0.0:8080")
+    box.whys["b.example"] = {**WHY, "wake": {**WHY["wake"], "time_us": now_us() - 61_000_000}}
     result = run(box, "why", "b.example")
     assert result.code == OK
     assert re.search(r"^b.example is awake since \w+ [-0-9]+ [0-9:]+ UTC \(3min \d+s ago\)\.$", result.out, re.M)
-    assert re.search(r"^Last woken 1min 1s ago \(.*\) by a connection to 0.0.0.0:8080. That took 12.3ms.$", result.out,
-                     re.M)
-    assert "What holds it awake: 2 connections that move bytes.\n" in result.out
-    assert "It has 2 open connections, 0 waiting" in result.out
-    del site["busy"]
-    site.update(idle_us=5_000_000, freezes_in_us=25_000_000, stops_in_us=595_000_000, keep="warm")
+    assert re.search(r"^Last woken 1min 1s ago \(.*\): connection on 0.0.0.0:8080 from 10.0.0.1:54321, or one of 2 others that "
+                     r"came at once.$", result.out, re.M)
+    assert "That took 12.3ms: queued 20us, executed 1.3ms.\n" in result.out
+    assert "What holds it awake:\n● bytes moved on a connection, 2.0s ago\n" in result.out
+    assert "It has 1 open connection, and 0 wait to be accepted:\n" in result.out
+    assert re.search(r"^10.0.0.1:54321 +0.0.0.0:8080 +open +0B +1.7K +2.0s$", result.out, re.M)
+    assert "Next: freezing in 25.0s, if nothing happens (FreezeAfterSec=).\nNext: stopping, some time.\n" in result.out
+    assert run(box, "why", "--json", "b.example").json == box.answer_Explain({"site": "b.example"})["why"]
+    box.whys["b.example"]["wake"].update({"from": "frozen", "peer_unknown": "it had gone", "steps": []})
+    del box.whys["b.example"]["wake"]["peer"]
+    box.whys["b.example"].update(holds=[], connections=None)
     result = run(box, "why", "b.example")
-    assert "Nothing holds it awake: it has been idle for 5.0s.\n" in result.out
-    assert "If nothing happens it is frozen in 25.0s and stopped in 9min 55s.\n" in result.out
-    assert "Keep=warm" in result.out
+    assert "Last thawed 1min" in result.out and "from somebody unknown (it had gone), or one of" in result.out
+    assert "Nothing holds it awake.\n" in result.out and "connections could not be looked at" in result.out
     assert "a connection to 0.0.0.0:8080 wakes it" in run(box, "why", "a.example").out
-    assert run(box, "why", "--json", "b.example").json == site
 
 
 # --- changes
@@ -630,7 +643,7 @@ def test_broken_messages(box, command, data):
     def broken(parameters):
         raise Raw(data)
 
-    for method in ("List", "GetHost", "GetStatus", "Wake", "Stop", "Reload", "Cat", "Plan", "Monitor"):
+    for method in ("List", "GetHost", "GetStatus", "Explain", "Wake", "Stop", "Reload", "Cat", "Plan", "Monitor"):
         box.on[method] = broken
     result = run(box, *command)
     assert result.code == UNREACHABLE and result.out == "" and result.err
@@ -638,7 +651,7 @@ def test_broken_messages(box, command, data):
 
 WRONG = [None, True, 0, -1, 2**63 - 1, 1.5, "", HOSTILE, [], [[]], [None, HOSTILE, {}], {}, {HOSTILE: HOSTILE},
          {"awake": -1, "cold": HOSTILE, HOSTILE: 2**63 - 1}]
-METHODS = {"list": "List", "status": "GetHost", "why": "GetStatus", "wake": "Wake", "reload": "Reload", "cat": "Cat",
+METHODS = {"list": "List", "status": "GetHost", "why": "Explain", "wake": "Wake", "reload": "Reload", "cat": "Cat",
            "plan": "Plan", "events": "Monitor"}
 
 
@@ -716,7 +729,11 @@ def run_over_all(fake, method, answers, *arguments):
 
 def test_status_fields_of_wrong_types(fake):
     run_over_all(fake, "GetStatus", ({"status": s} for s in variants(FULL)), "status", "x")
-    run_over_all(fake, "GetStatus", ({"status": s} for s in variants(FULL)), "why", "x")
+    run_over_all(fake, "Explain", ({"why": {**WHY, "status": s}} for s in variants(FULL)), "why", "x")
+
+
+def test_why_fields_of_wrong_types(fake):
+    run_over_all(fake, "Explain", ({"why": w} for w in variants({**WHY, "status": status("x")})), "why", "x")
 
 
 def test_host_fields_of_wrong_types(fake):
@@ -757,6 +774,11 @@ def test_escapes_everywhere(box):
     assert result.out.count("\\x1b[31mred\\x07\\xc2\\x9b2J\\xe2\\x80\\xaeevil\\x7f\\x09tab\\x0aline") >= 10
     assert run(box, "status", "a.example", "--json").json == hostile
     assert "\\u007f" in run(box, "status", "a.example", "--json").out
+    box.on["Explain"] = lambda parameters: {"why": {
+        "status": hostile, "holds": [{"text": HOSTILE}], "next": [{"to": HOSTILE, "when": HOSTILE}], "open": 1, "waiting": 1,
+        "wake": {"time_us": 1, "reason": HOSTILE, "listener": HOSTILE, "peer": {"text": HOSTILE},
+                 "steps": [{"name": HOSTILE, "took_us": 1}]},
+        "connections": [{"listener": HOSTILE, "peer": {"text": HOSTILE}, "state": HOSTILE}]}}
     run(box, "why", "a.example")
     box.on["Cat"] = lambda parameters: {"files": [HOSTILE], "text": HOSTILE + "\r\n\x1b]0;title\x07"}
     assert run(box, "cat", "a.example").out.endswith("\\x7f\ttab\nline\\x0d\n\\x1b]0;title\\x07\n")
