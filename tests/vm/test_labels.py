@@ -16,7 +16,7 @@ profile {NAME} flags=(attach_disconnected) {{
   unix,
   signal,
   deny /**/forbidden rw,
-  deny /etc/os-release r,
+  deny /**/os-release r,
 }}
 """
 
