@@ -156,6 +156,17 @@ static int plan_host_identity(struct planner *planner, struct launch_plan *plan,
 	return 0;
 }
 
+/* Files on disk are the host's too: what root of a user namespace, or who may have somebody else's files, makes
+ * there could be run on the host with the rights of the same number. And a file must not outlive a user whose
+ * id is given to somebody else later. */
+static bool must_not_set_id(const struct launch_plan *plan)
+{
+	const struct site_spec *spec = plan->spec;
+
+	return spec->dynamic_user ||
+	       (spec_has_private_users(spec) && (plan->uid == 0 || plan->gid == 0 || spec->capabilities != 0));
+}
+
 static int plan_identity(struct planner *planner, struct launch_plan *plan,
 			 struct environment_account *ret_account, struct diag *diag)
 {
@@ -171,6 +182,8 @@ static int plan_identity(struct planner *planner, struct launch_plan *plan,
 				plan->uid >= PLAN_PRIVATE_IDS ? plan->uid : plan->gid, PLAN_PRIVATE_IDS - 1);
 	plan->bounding = spec->capabilities;
 	plan->ambient = spec->ambient_capabilities;
+	if (r == 0 && must_not_set_id(plan))
+		plan->spec->restrict_suid_sgid = true;
 	return r;
 }
 

@@ -203,25 +203,12 @@ static int check_handover(struct build *b)
 	return bound ? check_binds(b) : 0;
 }
 
-static bool is_root(const char *user)
+static int check_identity(struct build *b)
 {
-	return user && (str_equal(user, "root") || str_equal(user, "0"));
-}
-
-/* Files on disk are the host's too. What root of a user namespace, or who may have somebody else's files, makes
- * there could be run on the host with the rights of the same number; and a file must not outlive a user that is
- * given to somebody else later. */
-static int finish_identity(struct build *b)
-{
-	struct site_spec *spec = &b->spec;
-
-	if (spec->dynamic_user && spec->user)
+	if (b->spec.dynamic_user && b->spec.user)
 		return refuse_at(b, &b->dynamic_user,
 				 "DynamicUser=yes and User= are both set; expected one (an empty assignment "
 				 "clears a template's)");
-	if (spec->dynamic_user || (spec_has_private_users(spec) &&
-				   (is_root(spec->user) || is_root(spec->group) || spec->capabilities != 0)))
-		spec->restrict_suid_sgid = true;
 	return 0;
 }
 
@@ -258,7 +245,7 @@ static int finish(struct build *b)
 	if (error == 0)
 		error = check_handover(b);
 	if (error == 0)
-		error = finish_identity(b);
+		error = check_identity(b);
 	if (error < 0)
 		return error;
 	error = check_root(b);

@@ -262,11 +262,14 @@ def test_root_inside_is_nobody_outside(torpor, add):
     assert http_get(address, "/try?call=chown&path=/data/of-other").text == "EPERM\n"
 
 
-def test_no_file_for_the_host_to_run_as_root(torpor, add):
+@pytest.mark.parametrize("keys", [{"User": "root"}, {"User": "1", "Group": "0"},
+                                  {"User": "1", "CapabilityBoundingSet": "CAP_CHOWN"}])
+def test_no_file_for_the_host_to_run_as_root(torpor, add, keys):
     """Root inside has root's files on disk: none of them may get the set-user-ID bit."""
     bind = torpor.directory / "bind"
     bind.mkdir()
-    address = add(User="root", BindPaths=f"{bind}:/data", Overlay=torpor.directory / "overlay")
+    bind.chmod(0o777)
+    address = add(BindPaths=f"{bind}:/data", Overlay=torpor.directory / "overlay", **keys)
     torpor.start()
     for path in ("/data/x", "/x"):
         assert write(address, path) == "ok\n"
