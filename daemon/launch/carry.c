@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "carry.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kcmp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -16,11 +16,15 @@
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 
-#define LOOK_BYTES 4096 /* of a list of a program's descriptors: some 170 */
+/* Where epolls are looked for: among the first numbers, until so many on end are closed. */
+#define LOOK_NUMBERS 256
+#define LOOK_CLOSED  8
+#define SLOTS_MAX    16
 
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72 /* Linux 5.14 */
@@ -69,43 +73,89 @@ static void carry_buffers(int from_fd, int listener_fd)
 	carry_buffer(from_fd, listener_fd, locks, 2, SO_RCVBUF);
 }
 
+#define N_OPTIONS   (sizeof options / sizeof options[0])
+#define VALUE_BYTES 32
+
+struct value {
+	socklen_t length; /* 0: this kind of socket has no such option */
+	unsigned char bytes[VALUE_BYTES];
+};
+
+/* What a program's socket was like when it was new. */
+static struct kind {
+	int domain, type;
+	struct value fresh[N_OPTIONS];
+} kinds[] = {
+	{AF_INET, SOCK_STREAM, {{0}}},    {AF_INET, SOCK_DGRAM, {{0}}},  {AF_INET6, SOCK_STREAM, {{0}}},
+	{AF_INET6, SOCK_DGRAM, {{0}}},    {AF_UNIX, SOCK_STREAM, {{0}}}, {AF_UNIX, SOCK_DGRAM, {{0}}},
+	{AF_UNIX, SOCK_SEQPACKET, {{0}}},
+};
+
+static void get_value(int fd, const struct option *option, struct value *ret)
+{
+	*ret = (struct value){.length = sizeof ret->bytes};
+	if (getsockopt(fd, option->level, option->name, ret->bytes, &ret->length) < 0)
+		ret->length = 0;
+}
+
+static bool same_value(const struct value *a, const struct value *b)
+{
+	return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
+}
+
+int carry_learn(void)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		autoclose int fd = socket(kinds[i].domain, kinds[i].type | SOCK_CLOEXEC, 0);
+
+		if (fd < 0 && errno != EAFNOSUPPORT)
+			return -errno;
+		for (size_t k = 0; k < N_OPTIONS && fd >= 0; k++)
+			get_value(fd, &options[k], &kinds[i].fresh[k]);
+	}
+	return 0;
+}
+
+static const struct kind *kind_of(int fd)
+{
+	int domain = AF_UNSPEC, type = 0;
+	socklen_t length = sizeof domain;
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+	(void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (kinds[i].domain == domain && kinds[i].type == type)
+			return &kinds[i];
+	return NULL;
+}
+
 /* Sets an option that differs both from what it was when the program got its socket, and from the listener's.
  */
-static void carry_option(const struct option *option, int from_fd, int fresh_fd, int listener_fd)
+static void carry_option(const struct option *option, int from_fd, const struct value *fresh, int listener_fd)
 {
-	unsigned char value[32] = {0}, fresh[32] = {0}, ours[32] = {0};
-	socklen_t length = sizeof value, other = sizeof fresh;
+	struct value value, ours;
 
-	if (getsockopt(from_fd, option->level, option->name, value, &length) < 0)
+	get_value(from_fd, option, &value);
+	if (value.length == 0 || same_value(&value, fresh))
 		return;
-	if (getsockopt(fresh_fd, option->level, option->name, fresh, &other) == 0 && other == length &&
-	    memcmp(value, fresh, length) == 0)
-		return;
-	other = sizeof ours;
-	if (getsockopt(listener_fd, option->level, option->name, ours, &other) == 0 && other == length &&
-	    memcmp(value, ours, length) == 0)
-		return;
-	(void)setsockopt(listener_fd, option->level, option->name, value, length);
+	get_value(listener_fd, option, &ours);
+	if (!same_value(&value, &ours))
+		(void)setsockopt(listener_fd, option->level, option->name, value.bytes, value.length);
 }
 
 void carry_options(int from_fd, int listener_fd)
 {
 	int flags = fcntl(from_fd, F_GETFL), ours = fcntl(listener_fd, F_GETFL);
-	int domain = AF_UNSPEC, type = 0, protocol = 0;
-	socklen_t length = sizeof domain;
-	autoclose int fresh_fd = -EBADF;
+	const struct kind *kind = kind_of(from_fd);
 
 	if (flags >= 0 && ours >= 0 && (flags & O_NONBLOCK) != (ours & O_NONBLOCK))
 		(void)fcntl(listener_fd, F_SETFL, ours ^ O_NONBLOCK);
-	(void)getsockopt(from_fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
-	(void)getsockopt(from_fd, SOL_SOCKET, SO_TYPE, &type, &length);
-	(void)getsockopt(from_fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
-	fresh_fd = socket(domain, type | SOCK_CLOEXEC, protocol);
-	if (fresh_fd < 0)
+	if (!kind)
 		return;
 	carry_buffers(from_fd, listener_fd);
-	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-		carry_option(&options[i], from_fd, fresh_fd, listener_fd);
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (kind->fresh[i].length > 0)
+			carry_option(&options[i], from_fd, &kind->fresh[i], listener_fd);
 }
 
 static int placeholder_fd = -EBADF;
@@ -179,26 +229,29 @@ static void carry_epoll(const struct registration *x, int epoll_number)
 	}
 }
 
-/* Of the program's lowest descriptors, as many as one read tells of: a server makes its epolls early. */
+/* Whether the program's descriptor is registered with what another is, as far as that is an epoll. -errno;
+ * -EBADF: there is no other. */
+static int is_registered(const struct registration *x, int epoll_number)
+{
+	struct kcmp_epoll_slot slot = {(uint32_t)epoll_number, (uint32_t)x->number, 0};
+	long r;
+
+	/* More than one file may have had the number, and be registered by it. */
+	do
+		r = syscall(SYS_kcmp, x->tid, x->tid, KCMP_EPOLL_TFD, x->number, &slot);
+	while (r > 0 && ++slot.toff < SLOTS_MAX);
+	return r < 0 ? -errno : r == 0;
+}
+
+/* Of the program's lowest descriptors: a server makes its epolls early. */
 static void carry_registrations(const struct registration *x)
 {
-	char path[64], target[64], entries[LOOK_BYTES] __attribute__((aligned(8)));
-	autoclose int dir_fd = -EBADF;
-	ssize_t bytes;
+	for (int number = 0, closed = 0; number < LOOK_NUMBERS && closed < LOOK_CLOSED; number++) {
+		int r = is_registered(x, number);
 
-	snprintf(path, sizeof path, "/proc/%d/fd", x->tid);
-	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bytes = dir_fd < 0 ? 0 : getdents64(dir_fd, entries, sizeof entries);
-	for (ssize_t at = 0; at < bytes;) {
-		const struct dirent64 *entry = (const void *)(entries + at);
-		ssize_t n = readlinkat(dir_fd, entry->d_name, target, sizeof target - 1);
-
-		at += entry->d_reclen;
-		if (n <= 0)
-			continue;
-		target[n] = '\0';
-		if (strcmp(target, "anon_inode:[eventpoll]") == 0)
-			carry_epoll(x, atoi(entry->d_name));
+		closed = r == -EBADF ? closed + 1 : 0;
+		if (r > 0)
+			carry_epoll(x, number);
 	}
 }
 
@@ -220,14 +273,12 @@ void carry_readiness(pid_t tid, int pidfd, int number)
 
 int carry_close_on_exec(pid_t tid, int number)
 {
-	char path[64], line[128];
-	autofclose FILE *file = NULL;
-	unsigned flags;
+	static const char key[] = "flags:\t";
+	char path[64], text[512];
+	const char *flags;
 
 	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", tid, number);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof line, file))
-		if (sscanf(line, "flags: %o", &flags) == 1)
-			return (flags & O_CLOEXEC) != 0;
-	return -EBADF;
+	if (fd_read_attribute(AT_FDCWD, path, text, sizeof text) < 0 || !(flags = strstr(text, key)))
+		return -EBADF;
+	return (strtoul(flags + strlen(key), NULL, 8) & O_CLOEXEC) != 0;
 }

@@ -15,6 +15,9 @@ int carry_end(void);
 /* Takes the numbers below that, all but 0 to 2, and whatever is open there. To be done first. -errno. */
 int carry_reserve(void);
 
+/* Makes a socket of each kind, to know what a new one is like: to be done before there are threads. -errno. */
+int carry_learn(void);
+
 /* Non-blocking mode, and the options that a program set: those in which its socket differs from a new one.
  * Options that are the unit's matter (the address and what goes with it) stay. Best effort. */
 void carry_options(int from_fd, int listener_fd);

@@ -349,6 +349,8 @@ static int set_up(struct responder *responder)
 	/* A socket that is made here has the options of a new one in a container. */
 	if (r == 0 && unshare(CLONE_NEWNET) < 0)
 		r = -errno;
+	if (r == 0)
+		r = carry_learn();
 	if (r < 0)
 		return r;
 	responder->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
