@@ -3,16 +3,13 @@
 
 #include <stdint.h>
 
+#include "id-record.h"
 #include "lookup.h"
 
 /* Which user and group ids of the host are whose: a range of 65,536 for each site that has a user namespace,
  * and a single one for each that has DynamicUser= without. Given out once, at a site's first start, recorded in
  * the file "ids" of the state folder before anything runs with them, and kept for as long as the site's unit
  * exists or files may be left that belong to them. May be used by several threads. */
-
-#define ID_RANGE_COUNT UINT32_C(65536) /* ids of a range */
-
-enum id_kind { ID_RANGE, ID_SINGLE };
 
 struct id_ranges;
 

@@ -142,7 +142,7 @@ static int read_number(const struct reading *r, const json_t *user, const char *
 
 static int read_bundle_user(const struct reading *r, const json_t *user)
 {
-	json_int_t uid, gid;
+	json_int_t uid = 0, gid = 0;
 	int error;
 
 	if (!user)
