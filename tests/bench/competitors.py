@@ -135,12 +135,13 @@ class Torpor(Competitor):
 class Floor(Competitor):
     """A bare epoll loop, vfork and exec: see tests/helpers/floor.c."""
     name = "floor"
+    command = (SERVER,)
 
     def start(self):
         started = time.monotonic()
         self.process = subprocess.Popen(
             [HELPERS / "floor", f"--address={self.ip}", f"--first-port={FIRST_PORT}", f"--count={self.sites}",
-             SERVER],
+             *self.command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError("the floor did not start")

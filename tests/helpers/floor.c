@@ -3,7 +3,10 @@
  * A bare epoll loop holds listeners; the first connection on one vforks and execs the server with LISTEN_FDS;
  * while it runs the listener is not watched. No container, no limits, no state.
  *
- *     floor --address=127.0.0.1 --first-port=20000 --count=10 SERVER
+ *     floor --address=127.0.0.1 --first-port=20000 --count=10 SERVER [ARGUMENT...]
+ *
+ * With arguments the SERVER is one that hands descriptor 3 on: it is told nothing of LISTEN_FDS. An ARGUMENT that
+ * ends in "PORT" has the number in its place.
  *
  * Says "ready" when all listen. A line "stop PORT..." on stdin ends the servers of these ports, and is answered
  * with "ok" when all are gone and their listeners watched again. End of stdin ends it all. */
@@ -24,9 +27,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define COUNT_MAX     65536
-#define FIRST_FD      3
-#define COMMAND_BYTES 65536
+#define COUNT_MAX      65536
+#define FIRST_FD       3
+#define COMMAND_BYTES  65536
+#define ARGUMENTS_MAX  32
+#define ARGUMENT_BYTES 256
 
 struct listener {
 	int fd;
@@ -36,7 +41,9 @@ struct listener {
 
 static struct listener listeners[COUNT_MAX];
 static unsigned n_listeners, first_port, n_stopping;
-static const char *address = "127.0.0.1", *server;
+static const char *address = "127.0.0.1";
+static char *server[ARGUMENTS_MAX + 1]; /* with its arguments */
+static unsigned n_arguments;
 static int epoll_fd, signal_fd;
 static char listen_pid[32] = "LISTEN_PID=";
 
@@ -79,9 +86,9 @@ static void write_listen_pid(void)
 }
 
 /* In the memory of the parent, which waits until the exec. */
-__attribute__((noinline)) static pid_t spawn(int fd)
+__attribute__((noinline)) static pid_t spawn(char *const *argv, int fd)
 {
-	char *argv[] = {(char *)server, NULL}, *envp[] = {(char *)"LISTEN_FDS=1", listen_pid, NULL};
+	char *envp[] = {n_arguments == 1 ? (char *)"LISTEN_FDS=1" : NULL, listen_pid, NULL};
 	sigset_t none;
 	pid_t pid;
 
@@ -95,15 +102,27 @@ __attribute__((noinline)) static pid_t spawn(int fd)
 	else
 		(void)dup2(fd, FIRST_FD);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)execve(server, argv, envp);
+	(void)execve(argv[0], argv, envp);
 	_exit(127);
 }
 
 static void start(uint64_t index)
 {
 	struct listener *listener = &listeners[index];
+	static char texts[ARGUMENTS_MAX][ARGUMENT_BYTES];
+	char *argv[ARGUMENTS_MAX + 1] = {NULL};
 
-	listener->pid = spawn(listener->fd);
+	for (unsigned i = 0; i < n_arguments; i++) {
+		size_t length = strlen(server[i]);
+
+		argv[i] = server[i];
+		if (length < 4 || strcmp(server[i] + length - 4, "PORT") != 0)
+			continue;
+		snprintf(texts[i], ARGUMENT_BYTES, "%.*s%u", (int)length - 4, server[i],
+			 first_port + (unsigned)index);
+		argv[i] = texts[i];
+	}
+	listener->pid = spawn(argv, listener->fd);
 	if (listener->pid < 0) {
 		perror("vfork");
 		listener->pid = 0;
@@ -232,17 +251,20 @@ static void run(void)
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
-		if (strncmp(argv[i], "--address=", 10) == 0)
+		if (n_arguments > 0 && n_arguments < ARGUMENTS_MAX)
+			server[n_arguments++] = argv[i];
+		else if (strncmp(argv[i], "--address=", 10) == 0)
 			address = argv[i] + 10;
 		else if (strncmp(argv[i], "--first-port=", 13) == 0)
 			first_port = (unsigned)strtoul(argv[i] + 13, NULL, 10);
 		else if (strncmp(argv[i], "--count=", 8) == 0)
 			n_listeners = (unsigned)strtoul(argv[i] + 8, NULL, 10);
 		else
-			server = argv[i];
+			server[n_arguments++] = argv[i];
 	}
-	if (!server || !first_port || n_listeners < 1 || first_port + n_listeners > COUNT_MAX) {
-		fprintf(stderr, "usage: floor --address=IPV4 --first-port=PORT --count=N SERVER\n");
+	if (!n_arguments || !first_port || n_listeners < 1 || first_port + n_listeners > COUNT_MAX) {
+		fprintf(stderr,
+			"usage: floor --address=IPV4 --first-port=PORT --count=N SERVER [ARGUMENT...]\n");
 		return 2;
 	}
 	if (set_up() < 0)

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from harness import SANITIZED, http_get, wait_until
+from pagecache import drop, read_whole, resident_pages
 from rootfs import EXEC, loop_devices, make_image, make_root
 from test_roots import failure, read, write
 from varlink import VarlinkError
@@ -146,6 +147,28 @@ def test_missing_mount_points_in_an_image(torpor, root):
     torpor.start()
     assert "/proc: " in failure(torpor)["message"]
     assert read(address, "/proc/self/comm") == "probe-server\n"
+
+
+@pytest.mark.parametrize("overlay", ["none", "tmpfs"])
+def test_one_copy_in_memory(torpor, root, image, overlay):
+    """A page that one site has read is there for all of them, and gone for all of them: by mincore(2), page by page.
+    Of a file that a program has mapped, too."""
+    (root / "data/file").write_bytes(os.urandom(300 * 4096))
+    image.unlink()
+    image = make_image(root, image)
+    names = [f"site-{number}" for number in range(100)]
+    addresses = {name: add(torpor, image, name, Overlay=overlay) for name in names}
+    torpor.start()
+    for name, address in addresses.items():
+        torpor.visit(name, address)
+    files = [f"/proc/{torpor.status(name)['pid']}/root/data/file" for name in names]
+    for reader in (files[0], files[50]):
+        drop(reader)
+        assert {resident_pages(path) for path in files} == {(0, 300)}
+        read_whole(reader)
+        assert {resident_pages(path) for path in files} == {(300, 300)}
+    programs = {resident_pages(path.replace("data/file", "bin/probe-server")) for path in files}
+    assert len(programs) == 1 and min(programs)[0] > 0
 
 
 @pytest.mark.skipif(SANITIZED, reason="a thousand containers at once, of which a sanitizer sees nothing new")
