@@ -121,11 +121,13 @@ static void find_owners(struct looker *looker, struct look *looks)
 
 			if (!wanted(connection))
 				continue;
-			owners[n++] = (struct owner){.inode = connection->inode};
 			if (sockdiag_unix_uid(looker->diag, connection->inode, &uid) == 0) {
 				connection->peer.has_uid = true;
 				connection->peer.uid = uid;
 			}
+			owners[n++] = (struct owner){.inode = connection->inode,
+						     .has_uid = connection->peer.has_uid,
+						     .uid = connection->peer.uid};
 		}
 	if (n > 0)
 		owners_find(&looker->owners, owners, n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,8 +14,12 @@
 #define OWNERS_SHARE      20 /* a search that took so long is followed by as many times as long without one */
 #define OWNERS_REMEMBERED 32 /* answers */
 
+#define OWNERS_PROCESS_MAX 4000 /* of one process: there may be some with very many */
+
 struct owner {
 	uint32_t inode;
+	bool has_uid; /* who has made the socket: that user's processes are looked at first */
+	uid_t uid;
 	pid_t pid;
 };
 

@@ -22,6 +22,7 @@
 #include "id-ranges.h"
 #include "interceptor.h"
 #include "ladder.h"
+#include "ledgers.h"
 #include "loader.h"
 #include "log.h"
 #include "networks.h"
@@ -245,6 +246,8 @@ static int start_threads(struct daemon *daemon)
 	r = reaper_create(daemon->config.scan_interval_us, wake_verdict, daemon, &daemon->reaper);
 	if (r == 0)
 		r = looker_create(wake_verdict, daemon, &daemon->looker);
+	if (r == 0)
+		r = ledgers_create(daemon, &daemon->ledgers);
 	if (r < 0)
 		log_error("the reaper cannot be started: %s", strerror(-r));
 	return r < 0 ? r : ladder_start(daemon);
@@ -443,6 +446,7 @@ static void tear_down(struct daemon *daemon)
 	daemon->control = NULL;
 	unpacker_destroy(daemon->unpacker);
 	daemon->unpacker = NULL;
+	ledgers_close(daemon->ledgers);
 	HASH_ITER(hh, daemon->sites, site, next)
 	site_destroy(site);
 	ladder_stop(daemon);
@@ -458,6 +462,7 @@ static void tear_down(struct daemon *daemon)
 	group_destroy_all(daemon);
 	journal_finish(&daemon->journal);
 	close_loop(daemon);
+	ledgers_destroy(daemon->ledgers);
 	spec_cache_destroy(daemon->cache);
 	security_cache_finish(&daemon->security);
 	planner_finish(&daemon->planner);

@@ -55,6 +55,7 @@ struct daemon {
 	struct pager *pager;
 	struct shortage shortage;
 	struct looker *looker;
+	struct ledgers *ledgers;
 	uv_poll_t launched; /* the launcher has done something */
 	uv_poll_t reported; /* the interceptor has */
 	uv_async_t verdict; /* the reaper has found something */

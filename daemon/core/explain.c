@@ -6,6 +6,7 @@
 #include "control.h"
 #include "daemon.h"
 #include "history.h"
+#include "ledgers.h"
 #include "report.h"
 #include "run.h"
 #include "schedule.h"
@@ -76,8 +77,10 @@ json_t *explain_report(const struct site *site, const struct looker_answer *answ
 			   "next", view_nexts(&view));
 	if (!object)
 		return NULL;
-	if (site->history)
+	if (site->history) {
 		json_object_set_new(object, "wake", history_wake_json(site));
+		json_object_set_new(object, "ledger", ledgers_report(site));
+	}
 	if (answer)
 		add_connections(object, &view);
 	return object;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ledger.h"
 #include "peer.h"
 
 struct daemon;
@@ -53,7 +54,8 @@ struct wake {
 };
 
 struct history {
-	struct wake wake; /* the last */
+	struct wake wake; /* the last; time_us 0: none since torpord started */
+	struct ledger ledger;
 };
 
 /* A wake begins: by why, and by daemon->cause where it is known. Out of memory: nothing is kept. */

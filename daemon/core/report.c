@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "container-memory.h"
 #include "daemon.h"
 #include "group.h"
 #include "history.h"
@@ -51,37 +53,9 @@ static void set_span(json_t *object, const char *key, uint64_t us)
 		set_u64(object, key, us);
 }
 
-/* Resident bytes of every process of a cgroup: shared pages count in each, so this is an upper bound, used
- * where the memory controller is not in cgroup v2. */
-static int resident_bytes(int cgroup_fd, uint64_t *ret)
+static bool memory_of(const struct site *site, uint64_t *ret)
 {
-	int fd = openat(cgroup_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), pid;
-	autofclose FILE *procs = fd < 0 ? NULL : fdopen(fd, "r");
-	uint64_t pages = 0;
-
-	if (!procs) {
-		fd_close(fd);
-		return -errno;
-	}
-	while (fscanf(procs, "%d", &pid) == 1) {
-		char path[64], statm[128];
-		unsigned long resident;
-
-		snprintf(path, sizeof path, "/proc/%d/statm", pid);
-		if (fd_read_attribute(AT_FDCWD, path, statm, sizeof statm) > 0 &&
-		    sscanf(statm, "%*u %lu", &resident) == 1)
-			pages += resident;
-	}
-	*ret = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-	return 0;
-}
-
-static bool container_memory(const struct site *site, uint64_t *ret)
-{
-	if (!site->run || !container_exists(&site->run->container))
-		return false;
-	return cgroup_memory_bytes(site->run->container.cgroup_fd, ret) == 0 ||
-	       resident_bytes(site->run->container.cgroup_fd, ret) == 0;
+	return site->run && container_memory(&site->run->container, UINT_MAX, ret) == 0;
 }
 
 static const char *error_text(const struct site *site, char *buf, size_t size)
@@ -136,7 +110,7 @@ json_t *report_summary(const struct site *site)
 		set(object, "template", report_string(spec->templates[0]));
 	if (spec->slice)
 		set(object, "slice", json_string(spec->slice));
-	if (container_memory(site, &bytes))
+	if (memory_of(site, &bytes))
 		set_u64(object, "memory_bytes", bytes);
 	if (error)
 		set(object, "error", report_string(error));
@@ -344,7 +318,7 @@ static void add_run(json_t *object, const struct site *site)
 	set(object, "cgroup", report_string(path));
 	if (cgroup_cpu_usage_us(run->container.cgroup_fd, &value) == 0)
 		set_u64(object, "cpu_usage_us", value);
-	if (container_memory(site, &value))
+	if (memory_of(site, &value))
 		set_u64(object, "memory_bytes", value);
 	if (run->status_text)
 		set(object, "status_text", report_string(run->status_text));

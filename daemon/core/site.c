@@ -17,6 +17,7 @@
 #include "history.h"
 #include "id-ranges.h"
 #include "ladder.h"
+#include "ledgers.h"
 #include "loader.h"
 #include "log.h"
 #include "networks.h"
@@ -201,6 +202,7 @@ static void set_state(struct site *site, enum site_state state, const char *by)
 		watch_listeners(site, to->watched && !site->daemon->stopping);
 	set_timer(site);
 	shortage_site_changed(site, before);
+	ledgers_site_changed(site, before, took_us);
 	tell(site, before, by, took_us);
 }
 
@@ -782,6 +784,7 @@ struct site *site_create(struct daemon *daemon, struct launch_plan *plan, struct
 	site->id = ++daemon->next_id;
 	site->state = STATE_COLD;
 	site->since_us = clock_realtime_us();
+	ledgers_take(site);
 	adopt_listeners(site, listeners);
 	watch_listeners(site, true);
 	follow_schedule(site);
@@ -876,6 +879,7 @@ void site_destroy(struct site *site)
 	id_ranges_release(site->daemon->ranges, site->name);
 	plan_unref(site->plan);
 	failure_clear(site);
+	ledgers_leave(site);
 	free(site->history);
 	free(site->name);
 	free(site);

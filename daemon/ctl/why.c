@@ -231,6 +231,48 @@ static void say_trouble(struct ctl *ctl, const json_t *status)
 				      field_file_error(&ctl->arena, json_array_get(errors, i))));
 }
 
+/* " (half within 3.1ms, 99 of 100 within 9.0ms)" */
+static const char *quantiles(struct ctl *ctl, const json_t *ledger, const char *key)
+{
+	const json_t *object = json_object_get(ledger, key);
+	const char *half = span(ctl, object, "p50_us"), *most = span(ctl, object, "p99_us");
+
+	return half && most ? arena_printf(&ctl->arena, " (half within %s, 99 of 100 within %s)", half, most)
+			    : "";
+}
+
+/* ", frozen 3h 2min"; "" where it never was. */
+static const char *spent(struct ctl *ctl, const json_t *ledger, const char *key, const char *what)
+{
+	uint64_t us;
+
+	return field_u64(ledger, key, &us) && us > 0
+		       ? arena_printf(&ctl->arena, ", %s %s", what, moment_span(&ctl->arena, us))
+		       : "";
+}
+
+static void say_ledger(struct ctl *ctl, const json_t *ledger)
+{
+	struct arena *arena = &ctl->arena;
+	const char *wakes = field_count(arena, ledger, "wakes"), *thaws = field_count(arena, ledger, "thaws"),
+		   *failures = field_count(arena, ledger, "failures"),
+		   *saved = field_bytes(arena, ledger, "saved_byte_hours"),
+		   *awake = span(ctl, ledger, "awake_us");
+	uint64_t since;
+
+	if (!field_u64(ledger, "since_us", &since))
+		return;
+	say(ctl,
+	    arena_printf(
+		    arena,
+		    "Since %s: %s wakes%s, %s thaws%s, %s failures; awake %s%s%s%s; %s-hours of memory saved.",
+		    moment_absolute(arena, since), wakes ? wakes : "?", quantiles(ctl, ledger, "wake"),
+		    thaws ? thaws : "?", quantiles(ctl, ledger, "thaw"), failures ? failures : "?",
+		    awake ? awake : "?", spent(ctl, ledger, "frozen_us", "frozen"),
+		    spent(ctl, ledger, "paged_us", "paged out"), spent(ctl, ledger, "cold_us", "cold"),
+		    saved ? saved : "?"));
+}
+
 static void explain(struct ctl *ctl, const json_t *why, const json_t *status, const char *site)
 {
 	say_state(ctl, status, site);
@@ -238,6 +280,7 @@ static void explain(struct ctl *ctl, const json_t *why, const json_t *status, co
 	say_holds(ctl, why, status);
 	say_connections(ctl, why, status);
 	say_next(ctl, why);
+	say_ledger(ctl, json_object_get(why, "ledger"));
 	say_trouble(ctl, status);
 }
 

@@ -292,6 +292,9 @@ WHY = {
     "connections": [{"listener": "0.0.0.0:8080", "peer": {"text": "10.0.0.1:54321"}, "state": "open", "unread_bytes": 0,
                      "unsent_bytes": 1700, "idle_us": 2_000_000}],
     "open": 1, "waiting": 0,
+    "ledger": {"since_us": 1, "wakes": 12, "thaws": 3, "failures": 0, "awake_us": 5_000_000, "frozen_us": 60_000_000, "paged_us": 0,
+               "cold_us": 7_200_000_000, "saved_byte_hours": 2_254_857_830,
+               "wake": {"p50_us": 3_100, "p90_us": 5_000, "p99_us": 9_000}},
     "next": [{"to": "freezing", "in_us": 25_000_000, "when": "if nothing happens (FreezeAfterSec=)"},
              {"to": "stopping", "when": "some time"}]}
 
@@ -308,6 +311,8 @@ def test_why(box):
     assert "It has 1 open connection, and 0 wait to be accepted:\n" in result.out
     assert re.search(r"^10.0.0.1:54321 +0.0.0.0:8080 +open +0B +1.7K +2.0s$", result.out, re.M)
     assert "Next: freezing in 25.0s, if nothing happens (FreezeAfterSec=).\nNext: stopping, some time.\n" in result.out
+    assert re.search(r"^Since .* 1970-01-01 .*: 12 wakes \(half within 3.1ms, 99 of 100 within 9.0ms\), 3 thaws, 0 failures; awake "
+                     r"5.0s, frozen 1min 0s, cold 2h 0min; 2.1G-hours of memory saved.$", result.out, re.M), result.out
     assert run(box, "why", "--json", "b.example").json == box.answer_Explain({"site": "b.example"})["why"]
     box.whys["b.example"]["wake"].update({"from": "frozen", "peer_unknown": "it had gone", "steps": []})
     del box.whys["b.example"]["wake"]["peer"]

@@ -86,6 +86,7 @@ def test_a_visitor_who_has_left_again(torpor):
     with HttpConnection(address) as idle:
         idle.get()
         torpor.wait_state("a", "awake")
+        wait_until(lambda: explain(torpor)["connections"][0]["idle_us"] > 200_000, "a connection that is surely older")
         torpor.freeze("a")
         with HttpConnection(address) as visitor:
             visitor.get()
@@ -265,3 +266,60 @@ def test_stopping(torpor):
     with pytest.raises(VarlinkError) as error:
         explain(torpor, "nobody")
     assert error.value.name == "NoSuchSite" and os.geteuid() == 0
+
+
+# --- what it has cost and saved
+
+def test_ledger(torpor):
+    address = torpor.add_site("a")
+    torpor.add_site("b", exec_start="/nowhere")
+    torpor.start()
+    assert "ledger" not in explain(torpor)
+    for _ in range(3):
+        torpor.visit("a", address)
+        torpor.freeze("a")
+        torpor.visit("a", address)
+        torpor.call("Stop", site="a")
+    with pytest.raises(VarlinkError):
+        torpor.call("Wake", site="b")
+    ledger = explain(torpor)["ledger"]
+    assert ledger["wakes"] == torpor.status("a")["wakes"] == 3 and ledger["thaws"] >= 3 and ledger["failures"] == 0
+    assert 64 <= ledger["thaw"]["p50_us"] <= ledger["thaw"]["p99_us"] and ledger["wake"]["p50_us"] > 0
+    assert ledger["awake_us"] > 0 and ledger["frozen_us"] > 0 and ledger["cold_us"] > 0
+    assert explain(torpor, "b")["ledger"]["failures"] == 1
+    assert "Since " in torpor.torporctl("why", "a").stdout and "3 wakes (half within" in torpor.torporctl("why", "a").stdout
+    # It outlives torpord, and goes on.
+    torpor.stop()
+    lines = (torpor.state_dir / "ledger").read_text().splitlines()
+    assert lines[0] == "torpor-ledger 1" and [line.split()[0] for line in lines[1:]] == ["a", "b"]
+    torpor.start()
+    again = explain(torpor)["ledger"]
+    assert {**again, "cold_us": 0} == {**again, **{key: ledger[key] for key in ledger if key not in ("saved_byte_hours",)},
+                                       "cold_us": 0}
+    assert again["cold_us"] >= ledger["cold_us"] and "wake" not in explain(torpor)
+    torpor.visit("a", address)
+    assert explain(torpor)["ledger"]["wakes"] == 4
+
+
+def test_ledger_of_a_site_that_goes_and_comes(torpor):
+    address = torpor.add_site("a")
+    torpor.start()
+    torpor.visit("a", address)
+    torpor.site_path("a").unlink()
+    torpor.wait_no_site("a")
+    torpor.add_site("a", address)
+    torpor.wait_site("a")
+    assert explain(torpor)["ledger"]["wakes"] == 1
+
+
+@pytest.mark.parametrize("text", ["", "nonsense\n", "torpor-ledger 1\n", "torpor-ledger 1\na 1 2 3\n\0\n../x 1\n" + "b" * 100000])
+def test_a_broken_ledger(torpor, text):
+    torpor.add_site("a")
+    torpor.state_dir.mkdir(exist_ok=True)
+    (torpor.state_dir / "ledger").write_text(text)
+    torpor.start()
+    assert "ledger" not in explain(torpor)
+    assert ("ledger" in torpor.log()) == (text != "torpor-ledger 1\n")
+    torpor.call("Wake", site="a")
+    torpor.stop()
+    assert (torpor.state_dir / "ledger").read_text().startswith("torpor-ledger 1\na ")
