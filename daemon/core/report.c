@@ -314,6 +314,10 @@ static void add_run(json_t *object, const struct site *site)
 	if (!run || !container_exists(&run->container))
 		return;
 	set_u64(object, "pid", (uint64_t)run->container.pid);
+	set_u64(object, "uid", identity_on_host(&run->job.identity, run->plan->uid));
+	set_u64(object, "gid", identity_on_host(&run->job.identity, run->plan->gid));
+	if (run->job.identity.first)
+		set_u64(object, "first_uid", run->job.identity.first);
 	snprintf(path, sizeof path, "%s/%s", site->daemon->delegation.path, run->plan->cgroup);
 	set(object, "cgroup", report_string(path));
 	if (cgroup_cpu_usage_us(run->container.cgroup_fd, &value) == 0)

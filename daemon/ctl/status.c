@@ -154,6 +154,20 @@ static void print_head(struct ctl *ctl, const json_t *status)
 		line(ctl, "Status", arena_printf(arena, "\"%s\"", says));
 }
 
+/* As the host counts them; with a user namespace, the first of its range too. */
+static void print_users(struct ctl *ctl, const json_t *status)
+{
+	struct arena *arena = &ctl->arena;
+	const char *uid = field_count(arena, status, "uid"), *gid = field_count(arena, status, "gid"),
+		   *first = field_count(arena, status, "first_uid");
+
+	if (uid && gid)
+		line(ctl, "User",
+		     arena_printf(arena, "%s, group %s%s%s%s", uid, gid,
+				  first ? " (its own users begin with " : "", first ? first : "",
+				  first ? ")" : ""));
+}
+
 static void print_use(struct ctl *ctl, const json_t *status)
 {
 	struct arena *arena = &ctl->arena;
@@ -165,6 +179,7 @@ static void print_use(struct ctl *ctl, const json_t *status)
 	if (field_double(status, "cpu", &cpu))
 		share = arena_printf(arena, "%.1f%% now", cpu * 100);
 	line(ctl, "Main PID", field_count(arena, status, "pid"));
+	print_users(ctl, status);
 	line(ctl, "CGroup", field_text(arena, status, "cgroup"));
 	line(ctl, "Memory", field_bytes(arena, status, "memory_bytes"));
 	line(ctl, "CPU", used && share ? arena_printf(arena, "%s, %s", used, share) : used ? used : share);

@@ -367,12 +367,14 @@ def test_path(torpor, bind):
     assert stat.S_ISSOCK(after.st_mode)
 
 
+@pytest.mark.parametrize("private_users", ["no", "yes"])
 @pytest.mark.parametrize("handover,there", [("auto", True), ("bind", True), ("listen-fds", False)])
-def test_folder_of_a_path(torpor, handover, there):
+def test_folder_of_a_path(torpor, handover, there, private_users):
     """The program can make its socket, and what it puts beside it; it owns the folder, which is its own alone."""
     path = torpor.run / "made" / "a.sock"
     address = torpor.address()
-    torpor.add_site("a", address, str(path), container={"Handover": handover, "User": "daemon", "Group": "nogroup"},
+    torpor.add_site("a", address, str(path), container={"Handover": handover, "User": "daemon", "Group": "nogroup",
+                                                        "PrivateUsers": private_users},
                     **({} if handover != "bind" else {"exec_start": f"/helpers/probe-server --listen={address}"}))
     torpor.start()
     folder = http_get(address, f"/stat?path={path.parent}")

@@ -86,6 +86,10 @@ def test_uid_maps(torpor, add):
             assert pathlib.Path(f"/proc/{pid}/{file}").read_text().split() == ["0", str(first), str(RANGE)]
             assert read(address, f"/proc/self/{file}").split()[2] == str(RANGE)
         assert on_host(torpor, name) == ({first + 1}, {first + 2}, [])
+        status = torpor.status(name)
+        assert [status[key] for key in ("uid", "gid", "first_uid")] == [first + 1, first + 2, first]
+        assert f"User: {first + 1}, group {first + 2} (its own users begin with {first})\n" in \
+            torpor.torporctl("status", name).stdout
         inside = ids(address)
         assert (inside["uid"], inside["euid"], inside["gid"], inside["groups"]) == ("1", "1", "2", "")
         assert os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user")
@@ -295,6 +299,15 @@ def test_tmpfs_owners(torpor, add):
     assert owner(address, "/etc/x") == (1, 2)
 
 
+def test_says_that_it_is_ready(torpor, root):
+    """By torpord's socket, which is a file of the host."""
+    address = torpor.add_site("a", template=None, exec_start=f"{EXEC} --ready",
+                              container={"RootDirectory": root, "Type": "notify", "StandardOutput": "inherit"})
+    torpor.start()
+    torpor.visit("a", address)
+    assert torpor.status("a")["status_text"] == "probing"
+
+
 def test_devices(torpor, add):
     address = add(User="1")
     torpor.start()
@@ -370,7 +383,7 @@ def test_without(torpor, add):
     address = add(PrivateUsers="no", User="1")
     torpor.start()
     torpor.visit("a", address)
-    assert on_host(torpor)[0] == {1}
+    assert on_host(torpor)[0] == {1} and "User: 1, group 1\n" in torpor.torporctl("status", "a").stdout
     assert os.readlink(f"/proc/{process(torpor)}/ns/user") == os.readlink("/proc/self/ns/user")
     assert not (torpor.state_dir / "ids").exists()
 
