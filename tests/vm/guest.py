@@ -18,7 +18,7 @@ import pytest
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 # Those of tests/system that have more to see here: another kernel, and all of cgroup v2.
 SYSTEM = ["test_activation.py", "test_container.py", "test_identity.py", "test_resources.py", "test_slices.py",
-          "test_syscalls.py"]
+          "test_syscalls.py", "test_paths.py", "test_tenants.py"]
 TEST_S = 180  # how long one test may take, on a host that has other things to do
 TEXT_BYTES = 60000
 
