@@ -57,12 +57,10 @@ static long make_target(const char *path, bool directory, mode_t mode)
 		name[n] = '\0';
 		if (n == 0)
 			return fd;
-		if (*path || directory) {
-			r = RAWCALL(SYS_mkdirat, fd, name, *path ? 0755 : mode);
-		} else {
-			r = RAWCALL(SYS_openat, fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
-			fd_close((int)r);
-		}
+		/* No descriptor that is open for writing, not for a moment: a child of another thread would
+		 * copy it, and its mount could not be made read-only. */
+		r = *path || directory ? RAWCALL(SYS_mkdirat, fd, name, *path ? 0755 : mode)
+				       : RAWCALL(SYS_mknodat, fd, name, S_IFREG | 0444, 0);
 		next = r < 0 && r != -EEXIST && r != -EROFS
 			       ? r
 			       : RAWCALL(SYS_openat, fd, name,

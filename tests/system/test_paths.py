@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a site is kept from in its own container: paths, and other users' processes."""
+import concurrent.futures
+
 import pytest
 
 from harness import http_get
@@ -146,3 +148,23 @@ def test_protect_proc(torpor, value):
     assert [option for option in options if option.startswith("hidepid")] == ([] if value == "default"
                                                                              else [f"hidepid={value}"])
     assert read(address, "/proc/self/comm") == "probe-server\n"
+
+
+def test_many_at_once(torpor):
+    """The launcher's threads share their descriptors: what one makes a mount point with, a child of another copies."""
+    files = [torpor.directory / f"file{number}" for number in range(30)]
+    for file in files:
+        file.write_text("x")
+    sites = [f"s{number}" for number in range(12)]
+    for name in sites:
+        torpor.add_site(name, container={"BindReadOnlyPaths": " ".join(f"{file}:/new/{file.name}" for file in files)})
+    torpor.start()
+
+    def wake(name):
+        with torpor.connection() as connection:
+            for _ in range(10):
+                assert connection.call("Wake", site=name)["state"] == "awake"
+                connection.call("Stop", site=name)
+
+    with concurrent.futures.ThreadPoolExecutor(len(sites)) as pool:
+        list(pool.map(wake, sites))

@@ -217,6 +217,7 @@ def test_many_changes_at_once(torpor, box):
 def test_devices_in_a_root_of_its_own(torpor):
     """Nodes of what is allowed in its /dev as well, and the program in its cgroup."""
     root = {"RootDirectory": make_root(torpor.directory / "root"), "StandardOutput": "inherit", "User": "root",
+            "PrivateUsers": "no",  # the nodes belong to the host's root, who may pass over their modes
             "CapabilityBoundingSet": "CAP_DAC_OVERRIDE", "AmbientCapabilities": "CAP_DAC_OVERRIDE"}
     address = torpor.add_site("a", template=None, exec_start=EXEC, container={"DeviceAllow": "/dev/fuse r", **root})
     torpor.start()

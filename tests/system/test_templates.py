@@ -247,6 +247,7 @@ def test_what_a_site_sees(torpor, www, kind):
     (www / "other.example.com").mkdir(parents=True)
     torpor.start()
     kind.check(kind.get(address, name))
+    torpor.wait_state(name, "awake")
     root = pathlib.Path(f"/proc/{torpor.processes(name)[0]}/root")
     if kind.folder:
         folder = root / kind.folder.lstrip("/")
