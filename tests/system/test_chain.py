@@ -9,6 +9,7 @@ import pytest
 
 import cgroups
 from databases import MariaDB
+from client import http_get
 from harness import REPOSITORY
 from servers import APPS, Php, fastcgi_get, install_templates
 
@@ -116,3 +117,40 @@ def test_both_hibernate_by_themselves(torpor, blog):
         for events in (one, other):
             events.wait_event(to="cold")
     assert blog() == 2
+
+
+RELAY = """\
+import http.client, http.server, os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        other = http.client.HTTPConnection(os.environ["OTHER"])
+        other.request("GET", self.path)
+        body = other.getresponse().read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+http.server.ThreadingHTTPServer(("", 9000), Handler).serve_forever()
+"""
+
+
+def test_by_address(torpor):
+    """A site that has the host's network reaches another by its port, which wakes it from cold and from frozen."""
+    program, names = torpor.directory / "relay.py", ("front", "back")
+    program.write_text(RELAY)
+    back = torpor.add_site("back")
+    front = torpor.add_site("front", exec_start="/usr/bin/python3 /relay.py", container={
+        "Network": "host", "BindPort": "9000", "Environment": f"OTHER={back}",
+        "BindReadOnlyPaths": f"{program}:/relay.py"})
+    torpor.start()
+    for number in range(1, 4):
+        assert http_get(front, "/counter").text == f"{number}\n"
+        for name in names:
+            torpor.wait_state(name, "awake")
+            torpor.freeze(name)
+    assert [torpor.status(name)["wakes"] for name in names] == [1, 1]
+    torpor.call("Stop", site="back")
+    assert http_get(front, "/counter").text == "1\n"
+    assert [torpor.status(name)["wakes"] for name in names] == [1, 2]

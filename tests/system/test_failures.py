@@ -142,6 +142,23 @@ def test_start_that_never_gets_ready(torpor):
     assert torpor.processes("a") == []
 
 
+def test_visitor_of_a_start_that_never_gets_ready(torpor):
+    """Nobody is turned away: the port stays open, and the next start that succeeds serves who has waited."""
+    fifo = torpor.directory / "fifo"
+    os.mkfifo(fifo, 0o644)
+    address = torpor.add_site("a", exec_start="/bin/sh -c 'test -p /fifo && exec sleep 600; exec /helpers/probe-server --ready'",
+                              container={"Type": "notify", "NotifyAccess": "all", "TimeoutStartSec": "400ms",
+                                         "TimeoutStopSec": "200ms", "BindReadOnlyPaths": f"-{fifo}:/fifo"})
+    torpor.start()
+    with HttpConnection(address) as visitor, HttpConnection(address) as another:
+        visitor.send("/counter", close=True)
+        failure = wait_until(lambda: torpor.status("a").get("failure"), "a failure")
+        assert failure["message"] == "did not start within TimeoutStartSec="
+        another.send("/counter", close=True)
+        fifo.unlink()
+        assert {visitor.receive().text, another.receive().text} == {"1\n", "2\n"}
+
+
 def test_port_taken_by_another_program(torpor):
     address, good = torpor.address(), torpor.add_site("b")
     host, _, port = address.rpartition(":")
