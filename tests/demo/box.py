@@ -210,8 +210,9 @@ class Box:
         return Events(self.run / "control")
 
     def wait_all(self, events, sites, states, timeout):
-        """Until each of the sites has gone to one of the states; events were subscribed to before they could."""
-        awaited = set(sites)
+        """Until each of the sites is in one of the states; those that are not yet tell by an event."""
+        now = self.states()
+        awaited = {site for site in sites if now[site] not in states}
         while awaited:
             try:
                 event = events.wait(lambda event: event["site"] in awaited and event["to"] in states, timeout)
