@@ -66,7 +66,7 @@ static bool judge(struct reaper *reaper, struct watched *site)
 	enum busy_reason reason;
 	bool queued = false;
 
-	site->sample.announced_busy = site->announced_busy;
+	site->sample.announced_busy = site->announced_busy || site->sample.now_ns < site->busy_until_ns;
 	if (site->sample.sockets_known)
 		neglect_update(&site->neglect, site->sample.now_ns, site->tally.neglected, site->datagrams);
 	verdict = idle_decide(&site->state, &site->sample, &site->policy, reaper->scan_interval_us, &reason);
@@ -298,7 +298,7 @@ void reaper_untrack(struct reaper *reaper, uint64_t id)
 	pthread_mutex_unlock(&reaper->lock);
 }
 
-void reaper_announce(struct reaper *reaper, uint64_t id, bool busy)
+void reaper_announce(struct reaper *reaper, uint64_t id, bool busy, uint64_t busy_until_ns)
 {
 	struct watched *site;
 
@@ -306,6 +306,7 @@ void reaper_announce(struct reaper *reaper, uint64_t id, bool busy)
 	site = find(reaper, id);
 	if (site) {
 		site->announced_busy = busy;
+		site->busy_until_ns = busy_until_ns;
 		idle_state_touch(&site->state, clock_now_ns());
 		drop_verdict(reaper, site);
 	}
@@ -320,7 +321,9 @@ bool reaper_next_verdict(struct reaper *reaper, struct reaper_verdict *ret)
 	site = reaper->queue;
 	if (site) {
 		*ret = (struct reaper_verdict){.id = site->id, .verdict = site->verdict};
+		site->used_ns = site->state.last_active_ns;
 		idle_state_touch(&site->state, clock_now_ns());
+		site->given_ns = site->state.last_active_ns;
 		drop_verdict(reaper, site);
 	}
 	pthread_mutex_unlock(&reaper->lock);
@@ -335,7 +338,9 @@ bool reaper_get_activity(struct reaper *reaper, uint64_t id, struct reaper_activ
 	site = find(reaper, id);
 	if (site) {
 		*ret = site->activity;
-		ret->last_active_ns = site->state.last_active_ns;
+		/* That a verdict was handed out is no use of the site. */
+		ret->last_active_ns = site->state.last_active_ns == site->given_ns ? site->used_ns
+										   : site->state.last_active_ns;
 	}
 	pthread_mutex_unlock(&reaper->lock);
 	return site != NULL;

@@ -29,6 +29,11 @@ struct reaper_site {
 	const struct reaper_listener *listeners; /* copied */
 	unsigned n_listeners;
 	struct idle_policy policy;
+	uint64_t request_timeout_us; /* TCP connections whose last bytes came in hold it awake so long, and then
+					not at all; 0: they count like others */
+	uint64_t last_active_ns;     /* CLOCK_MONOTONIC of its last use, where that is before now; 0: now */
+	bool announced_busy;         /* what reaper_announce() has said before */
+	uint64_t busy_until_ns;
 };
 
 /* What was last seen of a site, for list, status and why. */
@@ -61,14 +66,16 @@ int reaper_create(uint64_t scan_interval_us, void (*notify)(void *userdata), voi
 /* Stops and joins the thread. NULL is fine. */
 void reaper_destroy(struct reaper *reaper);
 
-/* Starts to watch a site: it has just become awake, and that is its last sign of use. -EEXIST, -ENOMEM. */
+/* Starts to watch a site: it has just become awake, which is its last sign of use unless it says otherwise.
+ * -EEXIST, -ENOMEM. */
 int reaper_track(struct reaper *reaper, const struct reaper_site *site);
 
 /* Stops to watch it. No verdict on id is handed out after this returns. Unknown ids are ignored. */
 void reaper_untrack(struct reaper *reaper, uint64_t id);
 
-/* The site announced by sd_notify that it is busy (counts as in use until it says otherwise) or idle. */
-void reaper_announce(struct reaper *reaper, uint64_t id, bool busy);
+/* The site announced by sd_notify that it is busy (counts as in use until it says otherwise) or idle; and that
+ * it is in use until busy_until_ns (CLOCK_MONOTONIC) in any case. */
+void reaper_announce(struct reaper *reaper, uint64_t id, bool busy, uint64_t busy_until_ns);
 
 /* Takes the next queued verdict: true and *ret, or false (one that a later scan found untrue is gone, although
  * notify was called for it). Given once: the site counts as in use from then on

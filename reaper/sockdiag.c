@@ -33,6 +33,11 @@
 #define TIMER_TIME_WAIT 3                  /* idiag_timer of what the kernel remembers of a closed connection */
 #define TIME_WAIT_US    UINT64_C(60000000) /* TCP_TIMEWAIT_LEN of the kernel, not to be configured */
 
+/* Of tcpi_bytes_received and tcpi_bytes_sent in the kernel's struct tcp_info, which is longer than the C
+ * library's; the two headers cannot be had together. */
+#define BYTES_RECEIVED_AT 128
+#define BYTES_SENT_AT     200
+
 struct sockdiag {
 	int fd; /* owned; negative: to be opened */
 	uint32_t sequence;
@@ -138,6 +143,18 @@ static const struct rtattr *find_attribute(const void *from, size_t size, unsign
 	return NULL;
 }
 
+/* Whether bytes came in, and none went out yet. A kernel before 4.19 does not tell. */
+static bool never_answered(const char *info, size_t size)
+{
+	uint64_t received, sent;
+
+	if (size < BYTES_SENT_AT + sizeof sent)
+		return false;
+	memcpy(&received, info + BYTES_RECEIVED_AT, sizeof received);
+	memcpy(&sent, info + BYTES_SENT_AT, sizeof sent);
+	return received > 0 && sent == 0;
+}
+
 static int parse_inet(const void *data, size_t size, struct sockdiag_socket *ret)
 {
 	const size_t needed = offsetof(struct tcp_info, tcpi_last_data_recv) + sizeof(uint32_t);
@@ -149,6 +166,7 @@ static int parse_inet(const void *data, size_t size, struct sockdiag_socket *ret
 		return -EBADMSG;
 	ret->state = message->idiag_state;
 	ret->inode = message->idiag_inode;
+	ret->cookie = (uint64_t)message->id.idiag_cookie[1] << 32 | message->id.idiag_cookie[0];
 	ret->rqueue = message->idiag_rqueue;
 	ret->wqueue = message->idiag_wqueue;
 	ret->address = message->id.idiag_src;
@@ -172,6 +190,9 @@ static int parse_inet(const void *data, size_t size, struct sockdiag_socket *ret
 	if (attribute && RTA_PAYLOAD(attribute) >= needed) {
 		memcpy(&info, RTA_DATA(attribute), needed);
 		ret->dated = true;
+		/* Times are counted in ticks of up to 10 ms, within which a connection can be made, too. */
+		ret->asked = info.tcpi_last_data_recv < info.tcpi_last_data_sent ||
+			     never_answered(RTA_DATA(attribute), RTA_PAYLOAD(attribute));
 		ret->last_data_age_us = info.tcpi_last_data_recv < info.tcpi_last_data_sent
 						? info.tcpi_last_data_recv
 						: info.tcpi_last_data_sent;

@@ -21,7 +21,9 @@ struct sockdiag_socket {
 	uint32_t inode;          /* 0: no program holds it: not accepted yet, or closed */
 	uint32_t rqueue, wqueue; /* bytes; of a unix listener, rqueue is the connections that wait */
 	bool dated;              /* last_data_age_us is known (TCP) */
+	bool asked;              /* bytes that came in are the last that moved (TCP) */
 	uint64_t last_data_age_us;
+	uint64_t cookie;     /* of this socket alone, as long as it lives (TCP, UDP) */
 	const void *address; /* in_addr, in6_addr; of a unix socket sun_path, its length in address_bytes */
 	size_t address_bytes;
 	const void *peer;   /* in_addr, in6_addr; NULL of unix sockets */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "clock.h"
 #include "connections.h"
 #include "log.h"
 #include "reaper.h"
@@ -47,6 +48,7 @@ void tally_init(struct tally *tally)
 
 void tally_table_finish(struct tally_table *table)
 {
+	requests_finish(&table->requests);
 	free(table->listeners);
 	free(table->buckets);
 	*table = (struct tally_table){0};
@@ -201,7 +203,20 @@ static void count_data(struct tally *counts, const struct sockdiag_socket *socke
 		counts->last_data_age_us = age_us;
 }
 
-static void count_tcp(struct tally *counts, const struct sockdiag_socket *socket)
+/* What moved last came in: a request under way, or after too long something that is none. */
+static void count_asked(struct tally_table *table, struct tally *counts, const struct tally *site,
+			const struct sockdiag_socket *socket)
+{
+	uint64_t age_us = requests_age_us(&table->requests, socket->cookie, socket->last_data_age_us);
+
+	if (age_us < site->request_timeout_us) {
+		counts->requests++;
+		count_data(counts, socket);
+	}
+}
+
+static void count_tcp(struct tally_table *table, struct tally *counts, const struct tally *site,
+		      const struct sockdiag_socket *socket)
 {
 	uint32_t unsent = socket->wqueue;
 
@@ -232,7 +247,12 @@ static void count_tcp(struct tally *counts, const struct sockdiag_socket *socket
 	default:
 		return;
 	}
-	count_data(counts, socket);
+	if (socket->dated && socket->asked && socket->inode != 0 && site->request_timeout_us > 0) {
+		count_asked(table, counts, site, socket);
+	} else {
+		requests_answered(&table->requests, socket->cookie);
+		count_data(counts, socket);
+	}
 	if (socket->inode == 0)
 		return; /* closed by the program: the kernel sends the rest alone */
 	counts->connections++;
@@ -285,7 +305,7 @@ static bool count(struct tally_table *table, const struct tally_key *key, const 
 		else if (socket->table == SOCKDIAG_UDP4 || socket->table == SOCKDIAG_UDP6)
 			count_udp(&entry->counts, socket);
 		else
-			count_tcp(&entry->counts, socket);
+			count_tcp(table, &entry->counts, entry->tally, socket);
 	}
 	return found;
 }
@@ -349,6 +369,7 @@ static void add_up(struct tally *sum, const struct tally *counts, unsigned numbe
 	sum->connections += counts->connections;
 	sum->waiting += counts->waiting;
 	sum->queued += counts->queued;
+	sum->requests += counts->requests;
 	if (counts->last_data_age_us < sum->last_data_age_us)
 		sum->last_data_age_us = counts->last_data_age_us;
 }
@@ -365,6 +386,7 @@ void tally_table_scan(struct tally_table *table, struct sockdiag *diag)
 			table->listeners[i].tally->known = false;
 		return;
 	}
+	requests_begin(&table->requests, clock_now_ns());
 	for (unsigned which = 0; which < SOCKDIAG_TABLES; which++)
 		if (in_use[which])
 			results[which] = scan_table(table, diag, which);

@@ -7,18 +7,23 @@
 /* Counts the connections of tracked listeners. The table of listeners is made anew for each scan; sockets that
  * belong to none of them leave no trace. */
 
+#include "request.h"
+
 struct connections;
 struct reaper_listener;
 struct sockdiag;
 
 /* What the kernel's socket tables say of one site, summed over its listeners. */
 struct tally {
-	bool known;                /* all its tables could be read */
-	unsigned connections;      /* accepted and open */
-	unsigned waiting;          /* connections or datagrams in the listeners' queues */
-	unsigned queued;           /* connections with unread or unsent bytes */
-	uint64_t last_data_age_us; /* IDLE_NEVER: no connection that tells */
-	unsigned n_listeners;      /* added so far */
+	bool known;                  /* all its tables could be read */
+	unsigned connections;        /* accepted and open */
+	unsigned waiting;            /* connections or datagrams in the listeners' queues */
+	unsigned queued;             /* connections with unread or unsent bytes */
+	unsigned requests;           /* connections on which the program owes an answer */
+	uint64_t last_data_age_us;   /* IDLE_NEVER: no connection that tells */
+	uint64_t request_timeout_us; /* given: see request.h; 0: bytes that come in count like those that go out
+				      */
+	unsigned n_listeners;        /* added so far */
 	uint64_t neglected; /* bit i: something waits at the i-th of them, and no connection is open; 0 to 63 */
 	uint64_t attended;  /* bit i: a connection of it is open */
 	struct connections *list; /* where each connection is noted as well; NULL: nowhere */
@@ -32,6 +37,7 @@ struct tally_table {
 	unsigned n_buckets;
 	unsigned reported; /* tables whose failure has been logged, as a bit each */
 	bool once;         /* a dump that may have hidden some is good enough */
+	struct requests requests;
 };
 
 void tally_table_finish(struct tally_table *table);

@@ -15,6 +15,8 @@ const char *busy_reason_text(enum busy_reason reason)
 		[BUSY_WAITING] = "a connection is waiting to be accepted",
 		[BUSY_DATA] = "bytes moved on a connection",
 		[BUSY_QUEUED] = "a connection has unread or unsent bytes",
+		[BUSY_REQUEST] = "a request is under way",
+		[BUSY_CONNECTION] = "a connection is open",
 		[BUSY_CPU] = "it uses CPU time",
 		[BUSY_ANNOUNCED] = "it says that it is busy",
 		[BUSY_CLOCK] = "the machine was paused or overloaded",
@@ -75,6 +77,10 @@ static enum busy_reason use_now(const struct idle_state *state, const struct idl
 		return BUSY_WAITING;
 	if (sample->queued > 0)
 		return BUSY_QUEUED;
+	if (sample->requests > 0)
+		return BUSY_REQUEST;
+	if (policy->connections_busy && sample->connections > 0)
+		return BUSY_CONNECTION;
 	if (!(state->cpu <= policy->idle_cpu)) /* so that NaN is busy */
 		return BUSY_CPU;
 	if (sample->announced_busy)

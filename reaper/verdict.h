@@ -12,6 +12,7 @@ struct idle_policy {
 	uint64_t freeze_after_us; /* idle this long: IDLE_FREEZE; IDLE_NEVER: not */
 	uint64_t stop_after_us;   /* idle this long: IDLE_STOP; IDLE_NEVER: not */
 	double idle_cpu;          /* at or below this share of one CPU its CPU use counts as none */
+	bool connections_busy;    /* an open connection is use */
 };
 
 /* One look at one site. What could not be found out is marked so: it means busy, never idle. */
@@ -21,6 +22,7 @@ struct idle_sample {
 	unsigned connections;      /* accepted and open */
 	unsigned waiting;          /* connections (or datagrams) in the listeners' queues */
 	unsigned queued;           /* open connections with unread or unsent bytes */
+	unsigned requests;         /* open connections on which an answer is owed */
 	uint64_t last_data_age_us; /* since bytes moved on a connection; IDLE_NEVER: there is none */
 	uint64_t cpu_usage_us;     /* CPU time used since the container started */
 	bool announced_busy;       /* sd_notify */
@@ -41,6 +43,8 @@ enum busy_reason {
 	BUSY_WAITING,
 	BUSY_DATA,
 	BUSY_QUEUED,
+	BUSY_REQUEST,
+	BUSY_CONNECTION,
 	BUSY_CPU,
 	BUSY_ANNOUNCED,
 	BUSY_CLOCK

@@ -17,6 +17,9 @@ struct watched *watched_create(const struct reaper_site *from)
 	site->references = 1;
 	site->id = from->id;
 	site->policy = from->policy;
+	site->request_timeout_us = from->request_timeout_us;
+	site->announced_busy = from->announced_busy;
+	site->busy_until_ns = from->busy_until_ns;
 	site->n_listeners = from->n_listeners;
 	if (from->n_listeners > 0) {
 		site->listeners = reallocarray(NULL, from->n_listeners, sizeof *site->listeners);
@@ -29,7 +32,9 @@ struct watched *watched_create(const struct reaper_site *from)
 	for (unsigned i = 0; i < from->n_listeners && i < 64; i++)
 		site->datagrams |= (uint64_t)(from->listeners[i].type == SOCK_DGRAM) << i;
 	site->cgroup_fd = from->cgroup_fd;
-	idle_state_touch(&site->state, clock_now_ns());
+	site->state.last_sample_ns = clock_now_ns();
+	idle_state_touch(&site->state,
+			 from->last_active_ns ? from->last_active_ns : site->state.last_sample_ns);
 	return site;
 }
 
@@ -49,6 +54,7 @@ static void fill_sample(struct watched *site)
 		.connections = site->tally.connections,
 		.waiting = site->tally.waiting,
 		.queued = site->tally.queued,
+		.requests = site->tally.requests,
 		.last_data_age_us = site->tally.last_data_age_us,
 	};
 
@@ -63,6 +69,7 @@ void watched_look(struct watched *const *sites, size_t n, struct tally_table *ta
 	tally_table_clear(table);
 	for (size_t i = 0; i < n; i++) {
 		tally_init(&sites[i]->tally);
+		sites[i]->tally.request_timeout_us = sites[i]->request_timeout_us;
 		for (unsigned k = 0; k < sites[i]->n_listeners; k++)
 			tally_table_add(table, &sites[i]->listeners[k], &sites[i]->tally);
 	}

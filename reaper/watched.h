@@ -26,12 +26,15 @@ struct watched {
 	unsigned n_listeners;
 	uint64_t datagrams; /* which of them */
 	struct idle_policy policy;
+	uint64_t request_timeout_us;
 
 	/* Under the lock. */
 	unsigned references;
 	bool tracked; /* in sites */
 	bool announced_busy;
+	uint64_t busy_until_ns; /* CLOCK_MONOTONIC; announced too */
 	struct idle_state state;
+	uint64_t given_ns, used_ns; /* when a verdict was handed out last; the last use before that */
 	struct neglect neglect;
 	struct reaper_activity activity;
 	enum idle_verdict verdict;   /* queued; IDLE_BUSY: none */

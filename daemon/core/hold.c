@@ -80,8 +80,8 @@ static bool answer_owed(int fd)
 	return info.tcpi_last_data_recv < info.tcpi_last_data_sent && info.tcpi_last_data_recv < OWED_MS;
 }
 
-/* Whether a connection was accepted from a listener: it has kept the address, where the listener has one. */
-static bool accepted(int fd, const struct site_spec *spec)
+/* It has kept the address, where the listener has one. */
+bool hold_is_visitor(int fd, const struct site_spec *spec)
 {
 	struct address own;
 
@@ -109,10 +109,18 @@ static bool quiet(int fd)
 	       info.tcpi_last_data_recv >= info.tcpi_last_data_sent;
 }
 
+bool hold_accepted(const struct hold *hold, const struct site_spec *spec)
+{
+	for (unsigned i = 0; i < hold->n; i++)
+		if (hold_is_visitor(hold->sockets[i]->fd, spec))
+			return true;
+	return false;
+}
+
 bool hold_serving(const struct hold *hold, const struct site_spec *spec)
 {
 	for (unsigned i = 0; i < hold->n; i++)
-		if (accepted(hold->sockets[i]->fd, spec) && !quiet(hold->sockets[i]->fd))
+		if (hold_is_visitor(hold->sockets[i]->fd, spec) && !quiet(hold->sockets[i]->fd))
 			return true;
 	return false;
 }

@@ -26,10 +26,14 @@ int hold_take(struct hold *hold, uv_loop_t *loop, const struct container *contai
 /* Whether one of them has something to read now. */
 bool hold_pending(const struct hold *hold);
 
+/* Whether a connection was accepted from a listener of the spec; whether one of those that are held was. */
+struct site_spec;
+bool hold_is_visitor(int fd, const struct site_spec *spec);
+bool hold_accepted(const struct hold *hold, const struct site_spec *spec);
+
 /* Whether somebody is being served on one of them: it was accepted from a listener of the spec, and is not a
  * TCP connection on which for HOLD_QUIET_MS nothing has come since the program's last bytes. */
 #define HOLD_QUIET_MS 3000
-struct site_spec;
 bool hold_serving(const struct hold *hold, const struct site_spec *spec);
 
 /* Lets go of all. Before a thaw: a duplicate would keep a connection open that the program closes. */

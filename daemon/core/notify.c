@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "daemon.h"
 #include "handover.h"
 #include "log.h"
@@ -26,6 +27,7 @@ struct notify {
 	struct daemon *daemon;
 	uv_poll_t poll;
 	int fd;
+	bool receiving; /* what a message says is being done: it is still in the socket */
 	struct sockaddr_un address;
 };
 
@@ -78,6 +80,33 @@ static struct site *find_sender(struct daemon *daemon, pid_t pid)
 	return NULL;
 }
 
+/* What it has said of itself counts as long as it runs, whether it is being watched just now or not. */
+static void announce(struct site *site)
+{
+	struct run *run = site->run;
+
+	run->spoke |= run->busy || run->busy_until_ns > clock_now_ns();
+	if (run->tracked)
+		reaper_announce(site->daemon->reaper, site->id, run->busy, run->busy_until_ns);
+}
+
+/* It asks for more time: to start, to stop, or before it is hibernated. */
+static void extend(struct site *site, uint64_t us)
+{
+	struct run *run = site->run;
+	uint64_t until_ns = clock_now_ns() + us * 1000;
+	bool ends = site->state == STATE_STOPPING;
+
+	if ((site->state == STATE_STARTING || (ends && !run->killed && !run->drain.on)) &&
+	    us > site_timer_left_us(site))
+		run_set_timer(run, us);
+	/* It may be running already before torpord has heard that it has started. */
+	if (!ends && until_ns > run->busy_until_ns) {
+		run->busy_until_ns = until_ns;
+		announce(site);
+	}
+}
+
 /* One line of a message of sd_notify(3). */
 static void notified_line(struct site *site, const char *line)
 {
@@ -94,13 +123,11 @@ static void notified_line(struct site *site, const char *line)
 		free(run->status_text);
 		run->status_text = strndup(line + 7, 256);
 	} else if (strncmp(line, "TORPOR_BUSY=", 12) == 0) {
-		if (run->tracked)
-			reaper_announce(site->daemon->reaper, site->id, line[12] == '1');
+		run->busy = line[12] == '1';
+		announce(site);
 	} else if (strncmp(line, "EXTEND_TIMEOUT_USEC=", 20) == 0 && str_to_u64(line + 20, &us) == 0 &&
-		   us <= EXTEND_MAX_US && us > site_timer_left_us(site)) {
-		if (site->state == STATE_STARTING ||
-		    (site->state == STATE_STOPPING && !run->killed && !run->drain.on))
-			run_set_timer(run, us);
+		   us <= EXTEND_MAX_US) {
+		extend(site, us);
 	}
 }
 
@@ -175,12 +202,21 @@ static bool receive_one(struct notify *notify)
 	return true;
 }
 
+void notify_receive(struct notify *notify)
+{
+	if (notify->receiving)
+		return;
+	notify->receiving = true;
+	for (unsigned i = 0; i < MESSAGES_A_TURN && receive_one(notify); i++)
+		;
+	notify->receiving = false;
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	(void)status;
 	(void)events;
-	for (unsigned i = 0; i < MESSAGES_A_TURN && receive_one(poll->data); i++)
-		;
+	notify_receive(poll->data);
 }
 
 static void on_closed(uv_handle_t *handle)

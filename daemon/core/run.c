@@ -300,8 +300,10 @@ static struct idle_policy idle_policy(const struct run *run)
 {
 	const struct site_spec *spec = run->site->plan->spec;
 	uint64_t most_us = run->hurried ? HURRIED_US : IDLE_NEVER;
-	struct idle_policy policy = {
-		.freeze_after_us = IDLE_NEVER, .stop_after_us = IDLE_NEVER, .idle_cpu = spec->idle_cpu};
+	struct idle_policy policy = {.freeze_after_us = IDLE_NEVER,
+				     .stop_after_us = IDLE_NEVER,
+				     .connections_busy = !spec->freeze_connections,
+				     .idle_cpu = spec->idle_cpu};
 
 	switch (schedule_keep(run->site)) {
 	case KEEP_NONE:
@@ -338,6 +340,10 @@ int run_track(struct run *run)
 		.listeners = listeners,
 		.n_listeners = run_listeners(spec, listeners),
 		.policy = idle_policy(run),
+		.request_timeout_us = spec->request_timeout_us,
+		.last_active_ns = run->asked ? run->last_active_ns : 0,
+		.announced_busy = run->busy,
+		.busy_until_ns = run->busy_until_ns,
 	};
 	int r;
 

@@ -21,6 +21,7 @@
 #include "loader.h"
 #include "log.h"
 #include "networks.h"
+#include "notify.h"
 #include "cause.h"
 #include "notify.h"
 #include "rest.h"
@@ -71,6 +72,7 @@ void site_watch_listener(struct site *site, struct listener *listener)
 
 static void on_held_data(uv_poll_t *poll, int status, int events)
 {
+	struct site *site = poll->data;
 	struct cause cause = {0};
 	uv_os_fd_t fd;
 
@@ -78,7 +80,9 @@ static void on_held_data(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (uv_fileno((const uv_handle_t *)poll, &fd) == 0)
 		(void)peer_of_socket(fd, &cause.peer);
-	site_dispatch_from(poll->data, EVENT_CONNECTION, "data on an open connection", &cause);
+	site->run->asked = (cause.peer.family == AF_INET || cause.peer.family == AF_INET6) &&
+			   hold_is_visitor(fd, site->run->plan->spec);
+	site_dispatch_from(site, EVENT_CONNECTION, "data on an open connection", &cause);
 }
 
 /* A port never closes, whatever a container does to the socket that it shares. */
@@ -396,6 +400,7 @@ static void become_awake(struct site *site, const char *by)
 	set_state(site, STATE_AWAKE, by);
 	STRETCH("awake", site->name);
 	r = run_track(run);
+	run->asked = false;
 	if (r < 0)
 		log_error("site %s: idleness cannot be watched: %s", site->name, strerror(-r));
 	if (thawed)
@@ -415,6 +420,7 @@ static void begin_freeze(struct site *site, const char *by)
 	if (run_age_us(run) > SETTLED_US)
 		failure_clear(site);
 	run_untrack(run);
+	run->spoke = run->asked = false;
 	set_state(site, STATE_FREEZING, by);
 	STRETCH("freezing", site->name);
 	r = cgroup_set_frozen(run->container.cgroup_fd, true);
@@ -448,8 +454,18 @@ static void become_frozen(struct site *site, const char *by)
 		return;
 	}
 	STRETCH("held", site->name);
+	notify_receive(site->daemon->notify);
+	if (run->spoke) {
+		site_dispatch(site, EVENT_WAKE, busy_reason_text(BUSY_ANNOUNCED));
+		return;
+	}
+	if (!site->plan->spec->freeze_connections && hold_accepted(&run->hold, run->plan->spec)) {
+		site_dispatch(site, EVENT_CONNECTION, busy_reason_text(BUSY_CONNECTION));
+		return;
+	}
 	if (run->hold.n > 0 &&
 	    (run->hold.owed || hold_pending(&run->hold) || !container_at_rest(&run->container))) {
+		run->asked = run->hold.owed;
 		site_dispatch(site, EVENT_CONNECTION, "a request is being answered");
 		return;
 	}

@@ -46,6 +46,10 @@ struct run {
 	bool paging;             /* the pager has it */
 	int page_error;          /* why it was not paged out since it sleeps; 0: not tried, or done */
 	const char *page_by;     /* what asked for that, or will once it is frozen; static; NULL: nothing */
+	bool busy;               /* TORPOR_BUSY=1 of sd_notify */
+	bool asked;              /* awake by a visitor's bytes over TCP: whether that is use, the reaper sees */
+	bool spoke;              /* has said that it is in use since the freeze began */
+	uint64_t busy_until_ns;  /* EXTEND_TIMEOUT_USEC= while it was awake: CLOCK_MONOTONIC */
 	bool hurried;            /* HibernateOnCalendar= has come: see site_hurry() */
 	bool tracked;            /* the reaper watches it */
 	bool notify_ready;       /* READY=1 came before the launcher's answer */

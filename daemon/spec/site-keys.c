@@ -486,6 +486,21 @@ static const struct key keys[] = {
 	{HIBERNATE("IdleCPU", type_share, idle_cpu), .argument = "PERCENT", .min = 0,
 	 .max = (int64_t)VALUE_CPUS_MAX * 10000, .fallback = "1%",
 	 .help = "The site is idle only while it takes less than this share of one CPU."},
+	{HIBERNATE("FreezeConnections", type_bool, freeze_connections), .argument = "BOOLEAN",
+	 .fallback = "yes",
+	 .help = "Whether the site may sleep while connections are open. With yes, one on which nothing moves "
+		 "does not hold it awake: the site goes on with the next byte that comes in, or when the "
+		 "visitor "
+		 "hangs up, and the connection stays. With no, every connection that it has accepted holds it "
+		 "awake, for programs that send by themselves, by a clock of their own: server-sent events."},
+	{HIBERNATE("RequestTimeoutSec", type_span, request_timeout_us), .argument = SECONDS, .fallback = "2min",
+	 .help = "How long a request that is not answered holds the site awake, though nothing moves and no "
+		 "CPU "
+		 "is used: a connection over TCP on which what came in is the last that moved, counted from "
+		 "when "
+		 "that was so first. After that it does not count, and neither do further bytes that come in, "
+		 "until the program sends something: visitors who drip hold nothing awake. infinity is as long "
+		 "as it is open; with 0 requests are not looked for, and all bytes count."},
 	{HIBERNATE("Keep", type_choice, keep), .argument = "no|warm|awake", .choices = keep_choices,
 	 .fallback = "no",
 	 .help = "What is spared to the site: with warm it is frozen but never paged out or stopped, with "

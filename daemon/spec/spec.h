@@ -241,8 +241,11 @@ struct site_spec {
 	uint64_t page_out_after_us; /* idle this long, counted from the same instant: page out; default never */
 	uint64_t stop_after_us;     /* idle this long, counted from the same instant: stop; default 10 min */
 	double idle_cpu;            /* IdleCPU=: below this share of one CPU it is idle; default 0.01 (1%) */
-	enum keep keep;             /* default KEEP_NONE */
-	int8_t swap_full_action;    /* enum swap_full_action; default SWAP_FULL_STOP */
+	bool freeze_connections;    /* FreezeConnections=: open ones may sleep; default yes */
+	uint64_t request_timeout_us; /* RequestTimeoutSec=; 0: requests are not looked for; SPEC_INFINITY: none
+				      */
+	enum keep keep;              /* default KEEP_NONE */
+	int8_t swap_full_action;     /* enum swap_full_action; default SWAP_FULL_STOP */
 	const char *const *wake_on, *const *hibernate_on; /* calendars, NULL-terminated; NULL: none */
 	uint64_t wake_ahead_us, keep_awake_us;            /* before, and after, each of wake_on; default 0 */
 	int priority; /* Priority=: -100..100, higher wakes first; default 0 */

@@ -220,7 +220,7 @@ static void test_before_first_scan(void **unused)
 	assert_false(reaper_next_verdict(fixture.reaper, &verdict));
 	reaper_untrack(fixture.reaper, 1);
 	reaper_untrack(fixture.reaper, 1);
-	reaper_announce(fixture.reaper, 1, true);
+	reaper_announce(fixture.reaper, 1, true, 0);
 	assert_false(reaper_get_activity(fixture.reaper, 1, &activity));
 	assert_int_equal(reaper_scans(fixture.reaper), 0);
 	tear_down(&fixture);
@@ -376,11 +376,11 @@ static void test_announce(void **unused)
 	assert_int_equal(track(&fixture, 1, 0, IDLE_NEVER, NULL), 0);
 	await_notify(&fixture);
 	/* The verdict that stands in the queue is no longer true. */
-	reaper_announce(fixture.reaper, 1, true);
+	reaper_announce(fixture.reaper, 1, true, 0);
 	assert_false(reaper_next_verdict(fixture.reaper, &verdict));
 	await_scan(&fixture);
 	assert_int_equal(activity_of(&fixture, 1).reason, BUSY_ANNOUNCED);
-	reaper_announce(fixture.reaper, 1, false);
+	reaper_announce(fixture.reaper, 1, false, 0);
 	assert_int_equal(await_verdict(&fixture).id, 1);
 	tear_down(&fixture);
 }
@@ -454,7 +454,7 @@ static void test_slow_scan(void **unused)
 
 	assert_int_equal(track(&fixture, 2, 0, IDLE_NEVER, NULL), 0);
 	activity_of(&fixture, 2);
-	reaper_announce(fixture.reaper, 2, false);
+	reaper_announce(fixture.reaper, 2, false, 0);
 	reaper_untrack(fixture.reaper, 1);
 	reaper_untrack(fixture.reaper, 7);
 	assert_false(reaper_next_verdict(fixture.reaper, &verdict));
@@ -578,8 +578,8 @@ static void test_churn(void **unused)
 			assert_int_equal(track(&fixture, newest, 0, IDLE_NEVER, newest % 2 ? &listener : NULL),
 					 0);
 		}
-		reaper_announce(fixture.reaper, newest, newest % 3 == 0);
-		reaper_announce(fixture.reaper, newest, false);
+		reaper_announce(fixture.reaper, newest, newest % 3 == 0, 0);
+		reaper_announce(fixture.reaper, newest, false, 0);
 		if (newest % 4 == 0)
 			reaper_untrack(fixture.reaper, oldest++);
 		while (reaper_next_verdict(fixture.reaper, &verdict)) {

@@ -17,7 +17,7 @@ PACKAGES = [
     # The root file system is on NVMe, whose driver is built in: no initramfs is needed, so the least one will do.
     "linux-image-cloud-amd64", "tiny-initramfs",
     "apparmor", "e2fsprogs", "squashfs-tools", "erofs-utils", "iproute2", "procps",
-    "python3", "python3-pytest",
+    "python3", "python3-pytest", "python3-websockets",
     "libuv1", "libsystemd0", "libseccomp2", "libcap2", "libjansson4", "libarchive13", "libnettle8",
 ]
 # Documentation and translations that no test reads.
