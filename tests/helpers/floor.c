@@ -5,8 +5,8 @@
  *
  *     floor --address=127.0.0.1 --first-port=20000 --count=10 SERVER [ARGUMENT...]
  *
- * With arguments the SERVER is one that hands descriptor 3 on: it is told nothing of LISTEN_FDS. An ARGUMENT that
- * ends in "PORT" has the number in its place.
+ * With arguments the SERVER is one that hands descriptor 3 on: it is told nothing of LISTEN_FDS. An ARGUMENT
+ * that ends in "PORT" has the number in its place.
  *
  * Says "ready" when all listen. A line "stop PORT..." on stdin ends the servers of these ports, and is answered
  * with "ok" when all are gone and their listeners watched again. End of stdin ends it all. */

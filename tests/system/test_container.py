@@ -77,6 +77,7 @@ def test_network_is_loopback_alone(torpor, probe):
 
 
 def test_descriptors(probe):
+    """T24: none but those that were meant."""
     address = probe(StandardOutput="null")
     links = dict(line.split(" ", 1) for line in http_get(address, "/fds").lines)
     assert links.pop("0") == links.pop("1") == links.pop("2") == "/dev/null"
@@ -165,6 +166,7 @@ def test_processes_of_others_are_not_seen(torpor, probe):
 
 
 def test_root_is_read_only(probe):
+    """T24: nothing of the host can be written to."""
     address = probe(User="root")
     table = mounts(address)
     assert "ro" in table["/"][0]

@@ -449,7 +449,7 @@ LABELS = ("AppArmorProfile", "SELinuxContext")
 @pytest.mark.parametrize("key", LABELS)
 @pytest.mark.parametrize("own_root", [False, True])
 def test_a_label_that_cannot_be_set(torpor, add, key, own_root):
-    """Whether the host has no such module, or the module no such label: no start."""
+    """T26: whether the host has no such module, or the module no such label: no start."""
     container = {key: "torpor-nosuch"}
     if own_root:
         add("a", **container)

@@ -359,7 +359,7 @@ def test_hostile_name_servers_reach_no_file(torpor, networks):
 
 
 def test_many_starts_leave_nothing(torpor, networks):
-    """With Debian's plugins, and now and then one that fails behind them."""
+    """T18: with Debian's plugins, and now and then one that fails behind them."""
     flaky = networks.fake("flaky", f"[ -e {networks.plugins}/broken ] && exit 1; cat {networks.plugins}/result")
     (networks.plugins / "result").write_text(json.dumps(RESULT))
     networks.add("lan", networks.bridge(), flaky)

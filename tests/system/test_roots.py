@@ -198,6 +198,7 @@ def links_to(victim, root):
 @pytest.mark.parametrize("overlay", ["none", "tmpfs"])
 @pytest.mark.parametrize("kind", ["absolute", "relative", "by proc", "by cwd", "to a mount", "in the root", "up"])
 def test_mount_points_that_are_links_are_refused(torpor, add, root, victim, name, overlay, kind):
+    """T25: what is the container's own goes where it is said to, or nowhere."""
     (root / name).rmdir()
     (root / name).symlink_to(links_to(victim, root)[kind])
     add(Overlay=overlay)
@@ -212,7 +213,7 @@ def test_mount_points_that_are_links_are_refused(torpor, add, root, victim, name
 @pytest.mark.parametrize("overlay", ["none", "tmpfs"])
 @pytest.mark.parametrize("kind", ["absolute", "relative", "by proc", "by cwd", "to a mount", "up"])
 def test_binds_onto_links_stay_inside(torpor, add, root, victim, overlay, kind):
-    """Wherever they lead: not to the host. With what is bound being a file and a folder."""
+    """T25: wherever they lead: not to the host. With what is bound being a file and a folder."""
     link = links_to(victim, root)[kind]
     source = torpor.directory / "source"
     source.mkdir()
@@ -235,7 +236,7 @@ def test_binds_onto_links_stay_inside(torpor, add, root, victim, overlay, kind):
 
 
 def test_names_swapped_meanwhile(torpor, add, root, victim):
-    """Each name of the root flickers between the folder and a link to the host, while the site starts again and
+    """T25: each name of the root flickers between the folder and a link to the host, while the site starts again and
     again: it starts with everything in its place, or not at all."""
     source = torpor.directory / "source"
     source.mkdir()
@@ -266,6 +267,7 @@ def test_names_swapped_meanwhile(torpor, add, root, victim):
 
 @pytest.mark.alone
 def test_nothing_is_left_of_a_thousand_starts(torpor, add, root):
+    """T18: of sites with roots of their own, the kernel's mounts included."""
     image = rootfs.make_image(root, torpor.directory / "image.squashfs")
     sites = {"a": {"Overlay": "tmpfs"}, "b": {}, "c": {"RootDirectory": "", "RootImage": image, "Overlay": "tmpfs"}}
     for name, keys in sites.items():

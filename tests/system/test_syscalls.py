@@ -80,6 +80,7 @@ def call_names():
 
 
 def test_uses_by_default(probe):
+    """T27: what programs would do with what they may not, as they do it."""
     check_golden("syscalls-default", lines(probe("uses")))
 
 
@@ -108,7 +109,7 @@ def test_protections_are_the_filter_s():
 
 
 def test_every_call(probe):
-    """Of all numbers exactly those of the golden file are refused, as the error that the unit chose shows."""
+    """T27: of all numbers exactly those of the golden file are refused, as the error that the unit chose shows."""
     found = probe("calls", SystemCallErrorNumber=MARK)
     refused = {int(number) for number, answer in found.items() if answer == MARK}
     if UPDATE:
@@ -119,6 +120,7 @@ def test_every_call(probe):
 
 
 def test_every_refused_call_by_default(probe):
+    """T27: and by default as calls that this kernel does not have."""
     found = probe("calls")
     for number in refused_calls():
         assert found[str(number)] == "ENOSYS", number

@@ -8,7 +8,7 @@ MIB = 1 << 20
 
 
 def test_memory_max(torpor):
-    """Who takes more than he may is killed, and nobody else; the next visitor finds the site again."""
+    """T30: who takes more than he may is killed, and nobody else; the next visitor finds the site again."""
     address, other = torpor.add_site("a", resources={"MemoryMax": "40M", "MemorySwapMax": "0"}), torpor.add_site("b")
     torpor.visit("a", address)
     bystander = torpor.visit("b", other, "/pid").text
@@ -23,7 +23,7 @@ def test_memory_max(torpor):
 
 
 def test_memory_hog_from_the_first_instruction(torpor):
-    """It dies at once, again and again: torpord waits longer and longer, and goes on answering for others."""
+    """T30: it dies at once, again and again: torpord waits longer and longer, and goes on answering for others."""
     torpor.add_site("a", exec_start="/helpers/hog memory", resources={"MemoryMax": "30M", "MemorySwapMax": "0"})
     other = torpor.add_site("b")
     torpor.call("Wake", site="a")

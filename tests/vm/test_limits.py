@@ -164,7 +164,7 @@ def test_shares_of_the_host(torpor):
 
 
 def test_weights_of_sites(torpor, hogs):
-    """80 % and 20 % where both want all of the machine; all of it for who is left."""
+    """T30: 80 % and 20 % where both want all of the machine; all of it for who is left."""
     paths = []
     for name, weight in (("a", "80"), ("b", "20")):
         torpor.visit(name, torpor.add_site(name, resources={"CPUWeight": weight}))
@@ -205,7 +205,7 @@ def test_weights_of_slices(torpor, hogs):
 
 
 def test_quota(torpor, hogs):
-    """At most 30 % of a CPU, whatever is idle; more as soon as it may."""
+    """T30: at most 30 % of a CPU, whatever is idle; more as soon as it may."""
     address = torpor.add_site("a", resources={"CPUQuota": "30%"})
     torpor.visit("a", address)
     hogs += spin(torpor, "a", 4)
@@ -254,7 +254,7 @@ def _read(path):
 
 
 def test_io_bandwidth(torpor):
-    """4 MiB at 1 MB a second take four seconds, and a host that is slow anyway takes no less."""
+    """T30: 4 MiB at 1 MB a second take four seconds, and a host that is slow anyway takes no less."""
     address = torpor.add_site("a", resources={"IOWriteBandwidthMax": "/var 1M"})
     torpor.visit("a", address)
     procs = torpor.cgroup_of("a") / "cgroup.procs"
