@@ -13,7 +13,7 @@
 #include "memory.h"
 #include "stretch.h"
 
-#define PAGER_NICE 10 /* awake sites have the processor first */
+#define PAGER_NICE 5 /* awake sites have the processor first, but it goes on beside them */
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 

@@ -48,7 +48,7 @@ class Box:
         for name, target in self.targets.items():
             self.instance.write_site(name, f"[Site]\nTemplate=python\n[Socket]\nListenStream={target}\n")
         self.instance.start()
-        self.control = self.instance.connection()
+        self.control = self.instance.connection(timeout=600)
         self.client = measure.WakeClient(HELPERS)
         self.samples = {}
         self.memory = {}
