@@ -3,7 +3,7 @@
  * other:
  *
  *     socket=FAMILY,TYPE[,FLAG...]  a new socket: inet, inet6 or unix; stream, dgram or seqpacket; nonblock,
- *                                   cloexec. What follows is about this one.
+ *                                   cloexec, mptcp. What follows is about this one.
  *     set=OPTION,NUMBER             setsockopt(2), of the table below
  *     flags=[FLAG][,FLAG]           nonblock, cloexec; none of them: neither
  *     inherit                       descriptor 3 instead of a new one
@@ -207,7 +207,7 @@ static int do_socket(const char *argument)
 	current = socket(family,
 			 type | (has(argument, "nonblock") ? SOCK_NONBLOCK : 0) |
 				 (has(argument, "cloexec") ? SOCK_CLOEXEC : 0),
-			 0);
+			 has(argument, "mptcp") ? IPPROTO_MPTCP : 0);
 	if (current < 0)
 		return errno;
 	sockets[n_sockets++] = current;

@@ -305,6 +305,18 @@ def test_new_socket_before_the_old_is_closed(torpor, bind):
     site.get().assert_all_ok()
 
 
+def test_multipath_tcp(torpor, bind):
+    """What Go's and other runtimes make where the kernel has it: the listener is as ever."""
+    if not pathlib.Path("/proc/sys/net/mptcp").exists():
+        pytest.skip("a kernel without multipath TCP")
+    address = torpor.address()
+    answer = bind(["socket=inet,stream,mptcp,nonblock", "set=nodelay", "epoll", f"bind={address}", "listen=5", "look",
+                   "serve-epoll"], address).get()
+    answer.assert_all_ok()
+    look, = answer.steps("look")
+    assert look["inode"] == answer.listener["inode"] and look["nonblock"] and look["nodelay"] == 1
+
+
 def test_workers_with_a_socket_each(torpor, bind):
     """SO_REUSEPORT: each has the same listener, and nothing is lost between them."""
     address = torpor.address()
