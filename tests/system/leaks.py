@@ -9,6 +9,7 @@ import time
 import rootfs
 from daemon import wait_until
 from network import PLUGINS, Networks
+from oci import BASE, Layout, entry
 from varlink import VarlinkError
 
 # Names of /proc/slabinfo. The kernel counts some that are free: what is leaked by each start stands out all the same.
@@ -51,7 +52,7 @@ def census(torpor):
     return {
         "processes": len(children(torpor.pid)),
         "control groups": sum(len(names) for _, names, _ in os.walk(torpor.sites_cgroup)),
-        "mounts on the host": len(mounts),
+        "mounts on the host": len([line for line in mounts if str(torpor.directory) in line]),
         "loop devices": len([path for path in rootfs.loop_devices() if str(torpor.directory) in path]),
         "descriptors of the loop": len(links["first"]),
         "descriptors of launchers": len(links["others"]),
@@ -65,7 +66,8 @@ def kernel_census():
     slabs = pathlib.Path("/proc/slabinfo").read_text()
     found = {f"kernel: {name}": int(match[1]) for name, slab in KERNEL.items()
              if (match := re.search(rf"^{slab}\s+(\d+)", slabs, re.M))}
-    return {**found, "kernel: keys of /proc/keys": len(pathlib.Path("/proc/keys").read_text().splitlines()),
+    return {**found, "kernel: mounts of the host": len(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()),
+            "kernel: keys of /proc/keys": len(pathlib.Path("/proc/keys").read_text().splitlines()),
             "kernel: processes": sum(name.isdigit() for name in os.listdir("/proc"))}
 
 
@@ -81,6 +83,8 @@ class Sites:
         self.rounds = 0
         root = rootfs.make_root(torpor.directory / "root")
         image = rootfs.make_image(root, torpor.directory / "image.squashfs")
+        layout = Layout(torpor.directory / "oci")
+        layout.add(layout.manifest([BASE, [entry("second", "layer")]]))
         self.networks = Networks(torpor) if networks else None
         bound = torpor.address()
         own = {"template": None, "exec_start": rootfs.EXEC}
@@ -89,6 +93,7 @@ class Sites:
             "directory": {**own, "container": {"RootDirectory": root}},
             "overlay": {**own, "container": {"RootDirectory": root, "Overlay": "tmpfs"}},
             "image": {**own, "container": {"RootImage": image, "Overlay": "tmpfs", "PrivateUsers": "yes"}},
+            "oci": {"template": None, "container": {"RootOCI": layout.path, "Overlay": "tmpfs"}},
             "kept": {**own, "container": {"RootImage": image, "Overlay": torpor.directory / "kept"}},
             "users": {**own, "container": {"RootDirectory": root, "PrivateUsers": "yes", "User": "root"}},
             "dynamic": {"container": {"DynamicUser": "yes"}},
@@ -115,6 +120,7 @@ class Sites:
             self.networks.start()
         else:
             self.torpor.start()
+        wait_until(lambda: not self.torpor.file_errors(), "images to be unpacked")
 
     def round(self):
         """One start of each, by turns by command and by a visitor; the number of starts."""
