@@ -106,12 +106,9 @@ def mean(rows, key):
 
 
 def zram_bytes():
-    """What compressed memory takes for what it holds: (held, taken)."""
-    for path in pathlib.Path("/sys/block").glob("zram*"):
-        fields = (path / "mm_stat").read_text().split()
-        if int((path / "disksize").read_text()) and int(fields[0]):
-            return int(fields[0]), int(fields[2])
-    return 0, 0
+    """What compressed memory holds, and takes for it."""
+    stats = [(path / "mm_stat").read_text().split() for path in pathlib.Path("/sys/block").glob("zram*")]
+    return max(((int(fields[0]), int(fields[2])) for fields in stats), default=(0, 0))
 
 
 def run(box):
