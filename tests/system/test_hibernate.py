@@ -65,7 +65,7 @@ def test_stop_by_time_and_cold_wake(quick):
         assert time.monotonic() - started >= 0.5
         assert quick.cgroup_of("a") is None
         assert cgroups.children(quick.sites_cgroup) == []
-        assert http_get(address, "/counter").text == "1\n"
+        assert quick.visit("a", address, "/counter").text == "1\n"
     assert quick.status("a")["wakes"] == 2
 
 
