@@ -59,10 +59,20 @@ static void untrack(struct reaper *reaper, struct watched *site)
 	watched_release(site);
 }
 
+/* A site that shows at each look that it is used has not paused in between. */
+static void note_gap(const struct reaper *reaper, struct watched *site, uint64_t before_ns)
+{
+	uint64_t gap_us = (site->state.last_active_ns - before_ns) / 1000;
+
+	if (gap_us > 2 * reaper->scan_interval_us)
+		(void)gaps_add(&site->gaps, gap_us);
+}
+
 /* Decides on what was seen. True: a verdict has been queued. */
 static bool judge(struct reaper *reaper, struct watched *site)
 {
 	enum idle_verdict verdict;
+	uint64_t before_ns = site->state.last_active_ns;
 	enum busy_reason reason;
 	bool queued = false;
 
@@ -70,6 +80,7 @@ static bool judge(struct reaper *reaper, struct watched *site)
 	if (site->sample.sockets_known)
 		neglect_update(&site->neglect, site->sample.now_ns, site->tally.neglected, site->datagrams);
 	verdict = idle_decide(&site->state, &site->sample, &site->policy, reaper->scan_interval_us, &reason);
+	note_gap(reaper, site, before_ns);
 	site->activity = (struct reaper_activity){
 		.scanned_ns = site->sample.now_ns,
 		.connections = site->sample.connections,
@@ -341,6 +352,20 @@ bool reaper_get_activity(struct reaper *reaper, uint64_t id, struct reaper_activ
 		/* That a verdict was handed out is no use of the site. */
 		ret->last_active_ns = site->state.last_active_ns == site->given_ns ? site->used_ns
 										   : site->state.last_active_ns;
+	}
+	pthread_mutex_unlock(&reaper->lock);
+	return site != NULL;
+}
+
+bool reaper_take_gaps(struct reaper *reaper, uint64_t id, struct gaps *ret)
+{
+	struct watched *site;
+
+	pthread_mutex_lock(&reaper->lock);
+	site = find(reaper, id);
+	if (site) {
+		*ret = site->gaps;
+		site->gaps = (struct gaps){0};
 	}
 	pthread_mutex_unlock(&reaper->lock);
 	return site != NULL;

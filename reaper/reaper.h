@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "gaps.h"
 #include "verdict.h"
 
 /* The thread that watches awake sites and finds the idle ones. It is given values, never pointers to live
@@ -84,6 +85,9 @@ bool reaper_next_verdict(struct reaper *reaper, struct reaper_verdict *ret);
 
 /* The last look at a tracked site: false when it is not tracked. */
 bool reaper_get_activity(struct reaper *reaper, uint64_t id, struct reaper_activity *ret);
+
+/* The times between uses of a tracked site since they were taken last: true and *ret, or false. */
+bool reaper_take_gaps(struct reaper *reaper, uint64_t id, struct gaps *ret);
 
 /* Scans made since the start: for tests and status. */
 uint64_t reaper_scans(struct reaper *reaper);

@@ -178,7 +178,11 @@ static int parse_inet(const void *data, size_t size, struct sockdiag_socket *ret
 	ret->peer_address = message->id.idiag_dst;
 	ret->peer_port = message->id.idiag_dport;
 
-	if (message->idiag_state == TCP_TIME_WAIT) {
+	/* What is left of a connection that the program has closed, and the peer has not yet, is remembered
+	 * like it.
+	 */
+	if (message->idiag_state == TCP_TIME_WAIT ||
+	    (message->idiag_state == TCP_FIN_WAIT2 && message->idiag_timer == TIMER_TIME_WAIT)) {
 		uint64_t left_us = (uint64_t)message->idiag_expires * 1000;
 
 		ret->dated = message->idiag_timer == TIMER_TIME_WAIT && left_us <= TIME_WAIT_US;

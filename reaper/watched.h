@@ -9,6 +9,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "gaps.h"
 #include "neglect.h"
 #include "reaper.h"
 #include "tally.h"
@@ -36,6 +37,7 @@ struct watched {
 	struct idle_state state;
 	uint64_t given_ns, used_ns; /* when a verdict was handed out last; the last use before that */
 	struct neglect neglect;
+	struct gaps gaps;
 	struct reaper_activity activity;
 	enum idle_verdict verdict;   /* queued; IDLE_BUSY: none */
 	struct watched *prev, *next; /* in queue */

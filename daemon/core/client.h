@@ -92,5 +92,8 @@ void method_enforced(struct client *client, const struct enforcement *enforcemen
  */
 void method_looked(struct client *client, struct site *site, const struct looker_answer *answer);
 
+/* What other times would have cost (simulate.c). */
+void method_simulate(struct client *client, json_t *parameters);
+
 /* Looks whether what a client waits for has come: site has changed its state, or is gone (methods.c). */
 void method_site_settled(struct client *client, struct site *site, bool gone);

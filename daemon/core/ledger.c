@@ -8,7 +8,7 @@
 #include "str.h"
 
 #define SKETCH_LEAST_US 64
-#define NUMBERS         11 /* of a line */
+#define NUMBERS         12 /* of a line */
 
 static const enum ledger_time time_of[SITE_STATES] = {
 	[STATE_ILLEGAL] = LEDGER_COLD,  [STATE_COLD] = LEDGER_COLD,      [STATE_STARTING] = LEDGER_AWAKE,
@@ -35,7 +35,22 @@ void ledger_account(struct ledger *ledger, enum site_state state, uint64_t now_n
 
 	ledger->spent_us[time] += us;
 	ledger->saved_kib_s += kib * (us / 1000000) + kib * (us % 1000000) / 1000000;
+	ledger->window_us += us;
 	ledger->at_ns = now_ns;
+}
+
+void ledger_add_gaps(struct ledger *ledger, const struct gaps *gaps)
+{
+	if (gaps_merge(&ledger->gaps, gaps))
+		ledger->window_us /= 2;
+}
+
+void ledger_used(struct ledger *ledger, uint64_t now_ns)
+{
+	if (ledger->idle_since_ns > 0 && now_ns > ledger->idle_since_ns &&
+	    gaps_add(&ledger->gaps, (now_ns - ledger->idle_since_ns) / 1000))
+		ledger->window_us /= 2;
+	ledger->idle_since_ns = 0;
 }
 
 /* The bound of a bucket: 64 us, 90 us, 128 us, ... */
@@ -94,19 +109,41 @@ static int read_sketch(const char *text, struct sketch *ret)
 	return 0;
 }
 
+static void write_gaps(const struct gaps *gaps, char *out)
+{
+	for (unsigned i = 0; i < GAPS_BUCKETS; i++)
+		sprintf(out + 4 * i, "%04x", gaps->counts[i]);
+}
+
+static int read_gaps(const char *text, struct gaps *ret)
+{
+	if (!text || strlen(text) != 4 * GAPS_BUCKETS || strspn(text, "0123456789abcdef") != 4 * GAPS_BUCKETS)
+		return -EBADMSG;
+	for (unsigned i = 0; i < GAPS_BUCKETS; i++) {
+		unsigned value;
+
+		if (sscanf(text + 4 * i, "%4x", &value) != 1)
+			return -EBADMSG;
+		ret->counts[i] = (uint16_t)value;
+	}
+	return 0;
+}
+
 int ledger_format(const struct ledger *l, const char *name, char buf[static LEDGER_LINE_BYTES])
 {
-	char cold[2 * SKETCH_BUCKETS + 1], thaw[2 * SKETCH_BUCKETS + 1];
+	char cold[2 * SKETCH_BUCKETS + 1], thaw[2 * SKETCH_BUCKETS + 1], gaps[4 * GAPS_BUCKETS + 1];
 	int n;
 
 	write_sketch(&l->cold, cold);
 	write_sketch(&l->thaw, thaw);
-	n = snprintf(buf, LEDGER_LINE_BYTES, "%s %llu %llu %llu %llu %llu %llu %u %u %u %u %u %s %s\n", name,
-		     (unsigned long long)l->since_us, (unsigned long long)l->spent_us[LEDGER_AWAKE],
+	write_gaps(&l->gaps, gaps);
+	n = snprintf(buf, LEDGER_LINE_BYTES, "%s %llu %llu %llu %llu %llu %llu %u %u %u %u %u %llu %s %s %s\n",
+		     name, (unsigned long long)l->since_us, (unsigned long long)l->spent_us[LEDGER_AWAKE],
 		     (unsigned long long)l->spent_us[LEDGER_FROZEN],
 		     (unsigned long long)l->spent_us[LEDGER_PAGED],
 		     (unsigned long long)l->spent_us[LEDGER_COLD], (unsigned long long)l->saved_kib_s, l->wakes,
-		     l->thaws, l->failures, l->awake_kib, l->paged_kib, cold, thaw);
+		     l->thaws, l->failures, l->awake_kib, l->paged_kib, (unsigned long long)l->window_us, cold,
+		     thaw, gaps);
 	return n < 0 || n >= LEDGER_LINE_BYTES ? -ENOBUFS : 0;
 }
 
@@ -122,7 +159,8 @@ int ledger_parse(char *line, const char **name, struct ledger *ret)
 	for (unsigned i = 0; i < NUMBERS; i++) {
 		const char *text = strsep(&line, " ");
 
-		if (!text || str_to_u64(text, &numbers[i]) < 0 || (i >= 6 && numbers[i] > UINT32_MAX))
+		if (!text || str_to_u64(text, &numbers[i]) < 0 ||
+		    (i >= 6 && i <= 10 && numbers[i] > UINT32_MAX))
 			return -EBADMSG;
 	}
 	ledger.since_us = numbers[0];
@@ -133,8 +171,10 @@ int ledger_parse(char *line, const char **name, struct ledger *ret)
 	ledger.failures = (uint32_t)numbers[8];
 	ledger.awake_kib = (uint32_t)numbers[9];
 	ledger.paged_kib = (uint32_t)numbers[10];
+	ledger.window_us = numbers[11];
 	if (read_sketch(strsep(&line, " "), &ledger.cold) < 0 ||
-	    read_sketch(strsep(&line, " "), &ledger.thaw) < 0 || line || ledger.since_us == 0)
+	    read_sketch(strsep(&line, " "), &ledger.thaw) < 0 ||
+	    read_gaps(strsep(&line, " "), &ledger.gaps) < 0 || line || ledger.since_us == 0)
 		return -EBADMSG;
 	*ret = ledger;
 	return 0;

@@ -290,12 +290,24 @@ void ledgers_site_changed(struct site *site, enum site_state before, uint64_t to
 	if (site->state == STATE_AWAKE && (before == STATE_STARTING || site_rule(before)->asleep))
 		count_wake(ledger, before != STATE_STARTING, took_us);
 	ledger->failures += site->state == STATE_FAILED;
+	if (site->state == STATE_AWAKE)
+		ledger_used(ledger, now_ns);
+	else if (before == STATE_AWAKE)
+		ledger->idle_since_ns = site->state == STATE_FREEZING ? site->run->last_active_ns : now_ns;
 	if (before == STATE_AWAKE)
 		measure(site, &ledger->awake_kib);
 	if (site->state == STATE_PAGED)
 		measure(site, &ledger->paged_kib);
 	if (!uv_is_active((uv_handle_t *)&ledgers->timer))
 		uv_timer_start(&ledgers->timer, on_timer, LEDGERS_WRITE_MS, 0);
+}
+
+void ledgers_note_gaps(struct site *site)
+{
+	struct gaps gaps;
+
+	if (site->history && reaper_take_gaps(site->daemon->reaper, site->id, &gaps))
+		ledger_add_gaps(&site->history->ledger, &gaps);
 }
 
 static json_t *quantiles(const struct sketch *sketch)

@@ -31,5 +31,8 @@ void ledgers_leave(struct site *site);
 /* A site has changed its state from before, in took_us if that was a wake. */
 void ledgers_site_changed(struct site *site, enum site_state before, uint64_t took_us);
 
+/* Takes in what the reaper has seen of a site that it watches: before it stops to. */
+void ledgers_note_gaps(struct site *site);
+
 /* A Ledger of io.torpor; NULL: the site has not woken yet. */
 json_t *ledgers_report(const struct site *site);

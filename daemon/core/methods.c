@@ -436,6 +436,7 @@ static const struct {
 	{PROTOCOL_INTERFACE ".GetHost", method_get_host, false, false},
 	{PROTOCOL_INTERFACE ".GetStatus", method_get_status, false, false},
 	{PROTOCOL_INTERFACE ".Explain", method_explain, false, false},
+	{PROTOCOL_INTERFACE ".Simulate", method_simulate, false, false},
 	{PROTOCOL_INTERFACE ".Wake", method_wake, true, false},
 	{PROTOCOL_INTERFACE ".Freeze", method_freeze, true, false},
 	{PROTOCOL_INTERFACE ".PageOut", method_page_out, true, false},

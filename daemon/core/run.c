@@ -17,6 +17,7 @@
 #include "fd.h"
 #include "group.h"
 #include "ladder.h"
+#include "ledgers.h"
 #include "log.h"
 #include "networks.h"
 #include "probe.h"
@@ -358,7 +359,9 @@ int run_track(struct run *run)
 
 void run_untrack(struct run *run)
 {
-	if (run->tracked)
+	if (run->tracked) {
+		ledgers_note_gaps(run->site);
 		reaper_untrack(run->site->daemon->reaper, run->site->id);
+	}
 	run->tracked = false;
 }

@@ -32,6 +32,8 @@ static const struct command commands[] = {
 	{"plan", "SITE", 1, 1, 0, "the launch plan that it compiles to", command_plan},
 	{"events", "[SITE]", 0, 1, OPTION_FOLLOW, "the last transitions, or new ones as they come",
 	 command_events},
+	{"simulate", "[SITE] KEY=VALUE", 1, INT_MAX, 0, "what other times would cost and save",
+	 command_simulate},
 	{"top", "", 0, 0, 0, "a live view of what is awake", command_top},
 	{"version", "", 0, 0, 0, "what this is", command_version},
 	{"help", "[COMMAND]", 0, 1, 0, "this", command_help},

@@ -31,4 +31,5 @@ enum exit_code command_verify(struct ctl *ctl);
 enum exit_code command_cat(struct ctl *ctl);
 enum exit_code command_plan(struct ctl *ctl);
 enum exit_code command_events(struct ctl *ctl);
+enum exit_code command_simulate(struct ctl *ctl);
 enum exit_code command_top(struct ctl *ctl);

@@ -465,7 +465,7 @@ def test_version_and_help(tmp_path):
     assert help_text.code == OK and run(tmp_path, "--help").out == run(tmp_path, "-h").out == help_text.out
     commands = [command["name"] for command in run(tmp_path, "help", "--json").json]
     assert {"list", "status", "why", "wake", "freeze", "pageout", "stop", "restart", "set", "reload", "verify", "security", "cat", "plan",
-            "events", "top", "version", "help"} == set(commands)
+            "events", "simulate", "top", "version", "help"} == set(commands)
     for command in commands:
         assert f"  {command} " in help_text.out
         assert run(tmp_path, "help", command).out == run(tmp_path, command, "--help").out

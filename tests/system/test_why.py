@@ -174,7 +174,7 @@ def test_held_by_what_it_does(quick):
         why = wait_held(quick, "use")
         assert 0 < nexts(why)["freezing"] <= 30_000_000 < nexts(why)["stopping"] <= 60_000_000
         assert why["open"] == 1 and why["connections"][0]["state"] == "open" and why["connections"][0]["idle_us"] >= 0
-        http_get(address, "/busy?ms=1500")
+        http_get(address, "/busy?ms=10000")
         why = wait_held(quick, "cpu")
         assert nexts(why) == {"freezing": None, "stopping": None}
         assert "IdleCPU=" in quick.torporctl("why", "a").stdout
@@ -230,7 +230,7 @@ def test_frozen_and_stopped(quick):
 
 def test_starting_and_failed(torpor):
     torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nMaxStarting=1\n")
-    slow = torpor.add_site("a", exec_start="/helpers/probe-server --ready-after=700", container={"Type": "notify"})
+    slow = torpor.add_site("a", exec_start="/helpers/probe-server --ready-after=2500", container={"Type": "notify"})
     other = torpor.add_site("b")
     torpor.add_site("c", exec_start="/nowhere")
     torpor.start()
@@ -254,7 +254,7 @@ def test_stopping(torpor):
     address = torpor.add_site("a")
     torpor.start()
     with HttpConnection(address) as slow:
-        slow.send("/slow?ms=700")
+        slow.send("/slow?ms=2500")
         torpor.wait_state("a", "awake")
         with torpor.connection() as control:
             control.send("Stop", {"site": "a"})
@@ -323,3 +323,26 @@ def test_a_broken_ledger(torpor, text):
     torpor.call("Wake", site="a")
     torpor.stop()
     assert (torpor.state_dir / "ledger").read_text().startswith("torpor-ledger 1\na ")
+
+
+def test_simulate(quick):
+    """Two uses, 1.5 s apart: whatever sleeps sooner than that would have woken once more."""
+    address = quick.add_site("a", hibernate={"FreezeAfterSec": "1h", "StopAfterSec": "2h"})
+    quick.add_site("never")
+    quick.start()
+    assert "nothing has been recorded" in quick.torporctl("simulate", "StopAfterSec=1s").stderr
+    with HttpConnection(address) as visitor:
+        visitor.get()
+        wait_until(lambda: explain(quick)["connections"][0]["idle_us"] > 1_500_000, "a pause")
+        visitor.get()
+        wait_until(lambda: (status := quick.status("a")).get("idle_us", 10**9) < 1_000_000, "a look")
+    simulation, = quick.torporctl_json("simulate", "a", "FreezeAfterSec=100ms", "StopAfterSec=1s")
+    assert simulation["site"] == "a" and simulation["now"]["wakes"] == 0 and simulation["now"]["thaws"] == 0
+    assert simulation["then"]["wakes"] >= 0.99 and simulation["then"]["waited_us"] > 0
+    assert simulation["then"]["memory_byte_hours"] < simulation["now"]["memory_byte_hours"] or simulation["now"]["memory_byte_hours"] == 0
+    only = quick.torporctl_json("simulate", "a", "FreezeAfterSec=200ms")[0]["then"]
+    assert only["wakes"] == 0 and only["thaws"] >= 0.99 and only["frozen_us"] > 500_000
+    lines = quick.torporctl("simulate", "FreezeAfterSec=200ms").stdout.splitlines()
+    assert lines[0].split()[:4] == ["SITE", "SEEN", "MEMORY/D", "THEN"] and [line.split()[0] for line in lines[1:]] == ["a", "all"]
+    for wrong in (["Nonsense=1"], ["StopAfterSec=soon"], ["a"], ["nobody", "StopAfterSec=1s"]):
+        assert quick.torporctl("simulate", *wrong, check=False).returncode > 0
