@@ -22,7 +22,7 @@ def quick(torpor):
 
 def busy(torpor, site, text):
     """Waits until that is what holds it awake."""
-    wait_until(lambda: text in (torpor.status(site).get("busy") or ""), f"busy: {text}", 10)
+    wait_until(lambda: text in (torpor.status(site).get("busy") or ""), f"busy: {text}")
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -73,7 +73,7 @@ def test_who_drips_holds_nothing_awake(quick):
 
     def drip():
         with connect(address) as sock:
-            while not over.wait(1.2):
+            while not over.wait(2):
                 try:
                     sock.sendall(b"x")
                 except OSError:
@@ -84,7 +84,7 @@ def test_who_drips_holds_nothing_awake(quick):
         try:
             events.wait_event(to="frozen")
             events.wait_event(to="awake")
-            events.wait_event(to="stopping", timeout=20)
+            events.wait_event(to="stopping")
         finally:
             over.set()
             visitor.join()
