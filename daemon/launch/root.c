@@ -80,18 +80,6 @@ static int open_kept(struct root *root, const struct launch_plan *plan, const st
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-static int open_upper(struct root *root, const struct launch_plan *plan, const struct identity *identity)
-{
-	autoclose int fd = -EBADF;
-	int r;
-
-	if (!str_equal(plan->spec->overlay, "tmpfs"))
-		return open_kept(root, plan, identity);
-	fd = mount_source_create("tmpfs", "mode=0755,size=10%", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-	r = fd < 0 ? fd : make_folders(fd, plan, identity, 0);
-	return r < 0 ? r : steal_fd(&fd);
-}
-
 /* Of a bundle, which may be hostile: its root lies in it, and no link leads out. */
 static int open_bundle(const struct oci_image *image)
 {
@@ -154,24 +142,41 @@ int root_open(struct root *root, const struct launch_plan *plan, const struct id
 	if (r < 0 || !spec->overlay)
 		return r;
 	*detail = spec->overlay;
-	root->upper_fd = open_upper(root, plan, identity);
+	root->upper_ahead = str_equal(spec->overlay, "tmpfs");
+	if (root->upper_ahead)
+		return 0;
+	root->upper_fd = open_kept(root, plan, identity);
 	return root->upper_fd < 0 ? root->upper_fd : 0;
 }
 
-/* Where the sandbox's own root is still empty but for the container's file systems. */
+/* In the sandbox's own root, where nobody has been yet; what it has of this name already is covered. */
 static int attach(int fd, const char *name)
 {
-	if (mkdirat(AT_FDCWD, name, 0700) < 0 ||
+	if ((mkdirat(AT_FDCWD, name, 0700) < 0 && errno != EEXIST) ||
 	    syscall(SYS_move_mount, fd, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
 	return 0;
+}
+
+static bool has_upper(const struct root *root)
+{
+	return root->upper_fd >= 0 || root->upper_ahead;
+}
+
+/* mounts_compile_system() has seen to the rest. */
+static int own_upper(const struct launch_plan *plan, const struct identity *identity)
+{
+	return fchownat(AT_FDCWD, "upper/upper", identity_on_host(identity, plan->uid),
+			identity_on_host(identity, plan->gid), AT_SYMLINK_NOFOLLOW) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int new_overlay(const struct root *root)
 {
 	if (root->layer_fds)
 		return layers_mount(root->n_layers,
-				    root->upper_fd >= 0 ? ",upperdir=upper/upper,workdir=upper/work" : "");
+				    has_upper(root) ? ",upperdir=upper/upper,workdir=upper/work" : "");
 	return mount_source_create("overlay",
 				   "lowerdir=lower,upperdir=upper/upper,workdir=upper/work,"
 				   "redirect_dir=nofollow,metacopy=off,index=off",
@@ -181,12 +186,15 @@ static int new_overlay(const struct root *root)
 /* All its parts are mounts of the sandbox by now, and names in a folder that nobody else sees: the overlay's
  * layers have to be attached, before Linux 6.15, and paths are all that it takes, before 6.13. What it makes
  * for itself, it makes as who mounts it. */
-static int mount_overlay(const struct root *root, const struct identity *identity)
+static int mount_overlay(const struct root *root, const struct launch_plan *plan,
+			 const struct identity *identity)
 {
 	int r = root->layer_fds ? layers_attach(root->layer_fds, root->n_layers, identity->first)
 				: attach(root->base_fd, "lower");
 
-	if (r == 0 && root->upper_fd >= 0)
+	if (r == 0 && root->upper_ahead)
+		r = own_upper(plan, identity);
+	else if (r == 0 && root->upper_fd >= 0)
 		r = attach(root->upper_fd, "upper");
 	if (r < 0 || !root->upper_mapped)
 		return r < 0 ? r : new_overlay(root);
@@ -200,13 +208,13 @@ static int mount_overlay(const struct root *root, const struct identity *identit
 int root_mount(const struct root *root, const struct launch_plan *plan, const struct identity *identity,
 	       int *ret_fd, const char **detail)
 {
-	bool overlay = root->upper_fd >= 0 || root->layer_fds;
+	bool overlay = has_upper(root) || root->layer_fds;
 	autoclose int fd = -EBADF;
 
 	if (root->base_fd < 0 && !root->layer_fds)
 		return 0;
 	*detail = plan->spec->overlay ? plan->spec->overlay : "/";
-	fd = overlay ? mount_overlay(root, identity) : fcntl(root->base_fd, F_DUPFD_CLOEXEC, 0);
+	fd = overlay ? mount_overlay(root, plan, identity) : fcntl(root->base_fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return overlay ? fd : -errno;
 	/* Upon the sandbox's own root: as that one is the first of its namespace, no ".." leads back to it. */

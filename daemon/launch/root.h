@@ -12,7 +12,8 @@ struct root {
 	int base_fd;    /* read-only; -EBADF: the default root, or layers */
 	int *layer_fds; /* owned: [n_layers], the lowest first, read-only; NULL: none */
 	unsigned n_layers;
-	int upper_fd;                   /* what the overlay writes to: -EBADF: there is none */
+	int upper_fd;                   /* what the overlay writes to; -EBADF: there is none, or */
+	bool upper_ahead;               /* the sandbox has it, in memory */
 	bool base_mapped, upper_mapped; /* owners in them are meant as users of the container */
 };
 

@@ -220,6 +220,17 @@ static void add_own_filesystems(struct mount_builder *b, const struct site_spec 
 			       "mode=0755,size=10%");
 }
 
+/* What an overlay in memory writes to, where root_mount() looks for it: beneath the root that it is for. Those
+ * that have none have it too: so they can take each other's sandboxes. */
+static void add_upper(struct mount_builder *b)
+{
+	mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_FILESYSTEM}, "tmpfs", "/upper",
+		       "mode=0755,size=10%");
+	add_directory(b, "/upper/upper");
+	mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_DIRECTORY, .mode = 0700}, NULL, "/upper/work",
+		       NULL);
+}
+
 /* Whether the unit mounts something below a folder. */
 static bool mounts_below(const struct site_spec *spec, const char *folder)
 {
@@ -355,6 +366,8 @@ int mounts_compile_system(const struct site_spec *spec, const struct host *host,
 	else
 		add_move(&b, "/dev", 0);
 	add_own_filesystems(&b, spec);
+	if (spec_has_root(spec))
+		add_upper(&b);
 	add_directory(&b, "/proc");
 	b.n_ahead = b.n_ops;
 	add_proc(&b, spec);
