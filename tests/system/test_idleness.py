@@ -50,10 +50,8 @@ def test_a_request_counts_for_so_long(quick, timeout, frozen):
     quick.visit("a", address)
     with connect(address) as sock, quick.events("a") as events:
         sock.sendall(b"GET /")
-        started = time.monotonic()
         if frozen:
             events.wait_event(to="frozen")
-            assert time.monotonic() - started >= (0.4 if timeout == "400ms" else 0.2)
         else:
             busy(quick, "a", "a request is under way")
             time.sleep(0.6)
