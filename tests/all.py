@@ -33,7 +33,7 @@ NONE_CHOSEN = 5  # pytest's exit code
 # output, which the plain build runs.
 SYSTEM_SANITIZED = ["test_accept.py", "test_activation.py", "test_container.py", "test_failures.py",
                     "test_hibernate.py", "test_identity.py", "test_network.py", "test_reload.py", "test_roots.py",
-                    "test_paths.py", "test_root_images.py", "test_resources.py", "test_set.py", "test_slices.py",
+                    "test_paths.py", "test_root_images.py", "test_oci.py", "test_resources.py", "test_set.py", "test_slices.py",
                     "test_syscalls.py", "test_bind.py", "test_bind_bounds.py", "test_handover.py"]
 
 
