@@ -20,7 +20,7 @@ import xml.etree.ElementTree
 from table import MUTATIONS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TARGETS = ["daemon/core/torpord", "daemon/ctl/torporctl"]
+TARGETS = ["daemon/core/torpord", "daemon/ctl/torporctl", "daemon/unpack/torpor-unpack"]
 
 
 class Copy:
