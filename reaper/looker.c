@@ -65,7 +65,8 @@ static struct look *look_create(const struct looker_question *question)
 		free(look);
 		return NULL;
 	}
-	memcpy(look->listeners, question->listeners, bytes);
+	if (bytes > 0)
+		memcpy(look->listeners, question->listeners, bytes);
 	look->n_listeners = question->n_listeners;
 	look->id = question->id;
 	look->tag = question->tag;
