@@ -227,7 +227,7 @@ static int open_ranges(struct daemon *daemon)
 
 static int start_threads(struct daemon *daemon)
 {
-	int r = handover_start(daemon);
+	int r = handover_start(daemon); /* which forks: before there are threads */
 
 	if (r < 0)
 		return r;
@@ -291,12 +291,12 @@ static int set_up(struct daemon *daemon)
 	if (r < 0)
 		return r;
 	r = open_ranges(daemon);
-	if (r == 0)
-		r = unpacker_create(daemon, &daemon->unpacker);
 	if (r < 0)
 		return r;
 	daemon->cache = spec_cache_create();
 	r = daemon->cache ? start_threads(daemon) : -ENOMEM;
+	if (r == 0)
+		r = unpacker_create(daemon, &daemon->unpacker);
 	if (r == 0) {
 		r = control_create(daemon, &daemon->control);
 		if (r < 0)

@@ -37,6 +37,7 @@ def loops_of(image):
 
 def root_mount(torpor, name):
     """Device number, type and source of a site's root, as the kernel says."""
+    torpor.wait_state(name, "awake")
     lines = pathlib.Path(f"/proc/{torpor.status(name)['pid']}/mountinfo").read_text().splitlines()
     fields, rest = next((line.split(), line.partition(" - ")[2].split()) for line in lines if line.split()[4] == "/")
     return fields[2], *rest[:2]
