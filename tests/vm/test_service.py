@@ -54,7 +54,9 @@ def test_unit(torpor):
     assert pathlib.Path(host["cgroup"]) == torpor.cgroup
     assert host["open_files_limit"] == 1048576
     assert pathlib.Path(f"/proc/{torpor.pid}/oom_score_adj").read_text() == "-900\n"
-    assert cgroups.processes(torpor.cgroup / "torpord") == [torpor.pid]
+    first, answers_bind = cgroups.processes(torpor.cgroup / "torpord")
+    assert first == torpor.pid
+    assert f"PPid:\t{torpor.pid}\n" in pathlib.Path(f"/proc/{answers_bind}/status").read_text()
     assert set((torpor.cgroup / "cgroup.controllers").read_text().split()) >= ALL_CONTROLLERS
     assert set((torpor.cgroup / "cgroup.subtree_control").read_text().split()) >= {"cpu", "memory", "pids"}
     assert (torpor.cgroup / "pids.max").read_text() == "max\n"
