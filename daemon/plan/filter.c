@@ -132,6 +132,84 @@ static void emit_spans(struct program *p, const struct span *spans, size_t n)
 	emit_spans(p, spans + middle, n - middle);
 }
 
+static bool is_return(const struct sock_filter *insn)
+{
+	return BPF_CLASS(insn->code) == BPF_RET;
+}
+
+/* The farthest place with the same return as at `target` that a conditional jump at `from` reaches. */
+static size_t farthest_same(const struct program *p, size_t from, size_t target)
+{
+	size_t last = from + 1 + JUMP_MAX < p->n ? from + 1 + JUMP_MAX : p->n - 1;
+
+	if (!is_return(&p->code[target]))
+		return target;
+	while (!is_return(&p->code[last]) || p->code[last].k != p->code[target].k)
+		last--; /* to target at the latest */
+	return last;
+}
+
+static bool is_test(const struct sock_filter *insn)
+{
+	return BPF_CLASS(insn->code) == BPF_JMP && BPF_OP(insn->code) != BPF_JA;
+}
+
+/* Takes out what nothing leads to. All jumps go forwards. */
+static void drop_unreachable(struct program *p)
+{
+	/* Its new place; 0: not reached. The first instruction, whose place is 0, is no jump's target. */
+	uint32_t *place = calloc(p->n, sizeof *place);
+	size_t n = 0;
+
+	if (!place) {
+		p->error = -ENOMEM;
+		return;
+	}
+	for (size_t i = 0; i < p->n; i++) {
+		const struct sock_filter *insn = &p->code[i];
+
+		if (i > 0 && !place[i])
+			continue;
+		place[i] = (uint32_t)n++;
+		if (is_test(insn))
+			place[i + 1 + insn->jt] = place[i + 1 + insn->jf] = 1;
+		else if (BPF_CLASS(insn->code) == BPF_JMP)
+			place[i + 1 + insn->k] = 1;
+		else if (!is_return(insn))
+			place[i + 1] = 1;
+	}
+	for (size_t i = 0; i < p->n; i++) {
+		struct sock_filter insn = p->code[i];
+
+		if (i > 0 && !place[i])
+			continue;
+		if (is_test(&insn)) {
+			insn.jt = (uint8_t)(place[i + 1 + insn.jt] - place[i] - 1);
+			insn.jf = (uint8_t)(place[i + 1 + insn.jf] - place[i] - 1);
+		} else if (BPF_CLASS(insn.code) == BPF_JMP) {
+			insn.k = place[i + 1 + insn.k] - place[i] - 1;
+		}
+		p->code[place[i]] = insn;
+	}
+	p->n = n;
+	free(place);
+}
+
+/* Jumps to one return where several say the same: the kernel's work when it installs a program, in each start
+ * of a container, grows with the length. */
+static void share_returns(struct program *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct sock_filter *insn = &p->code[i];
+
+		if (!is_test(insn))
+			continue;
+		insn->jt = (uint8_t)(farthest_same(p, i, i + 1 + insn->jt) - i - 1);
+		insn->jf = (uint8_t)(farthest_same(p, i, i + 1 + insn->jf) - i - 1);
+	}
+	drop_unreachable(p);
+}
+
 static size_t make_spans(const struct filter_rules *rules, struct span *spans)
 {
 	size_t n = 1;
@@ -159,6 +237,8 @@ int filter_compile(const struct filter_rules *rules, struct sock_filter **ret, s
 	/* Numbers of the x32 ABI, which has the same arch, lie far above the table. */
 	emit_load(&p, offsetof(struct seccomp_data, nr));
 	emit_spans(&p, spans, n);
+	if (!p.error)
+		share_returns(&p);
 	if (!p.error && p.n > BPF_MAXINSNS)
 		p.error = -E2BIG;
 	if (p.error) {
