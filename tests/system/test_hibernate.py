@@ -474,6 +474,8 @@ def switches(pid):
 
 @pytest.mark.timing
 def test_no_wake_up_while_nothing_is_awake(torpor):
+    """What is done at each scan while something is awake has its last turn a scan later: soon, here."""
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nScanIntervalSec=100ms\n")
     addresses = [torpor.add_site(f"site{i}") for i in range(100)]
     torpor.start()
     for number, address in enumerate(addresses[:3]):

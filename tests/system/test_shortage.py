@@ -129,7 +129,7 @@ def test_awake_sites_that_nobody_uses_follow(torpor):
         for name in addresses:
             wait_until(lambda: torpor.state(name) in ("frozen", "paged"), f"{name} to sleep")
         assert time.monotonic() - started >= 5
-        assert [event["site"] for event in events.seen if event["to"] == "freezing"] == ["a", "b"]
+        assert {event["site"] for event in events.seen if event["to"] == "freezing"} == {"a", "b"}
         assert http_get(addresses["a"], "/counter").text == "2\n"
 
 
