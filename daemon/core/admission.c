@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "site.h"
+#include "wake.h"
 
 void admission_finish(struct admission *admission)
 {
@@ -23,13 +24,19 @@ static int priority(const struct run *run)
 	return run->plan->spec->priority;
 }
 
+static void start(struct admission *admission, struct run *run)
+{
+	admission->starting++;
+	run->admitted = true;
+	wake_launch(run->site);
+}
+
 int admission_request(struct admission *admission, struct run *run)
 {
 	unsigned at = admission->n_waiting;
 
 	if (has_room(admission)) {
-		admission->starting++;
-		site_launch(run->site);
+		start(admission, run);
 		return 0;
 	}
 	if (admission->n_waiting == admission->size) {
@@ -65,8 +72,7 @@ static struct run *take(struct admission *admission, unsigned at)
 static void start_waiting(struct admission *admission)
 {
 	while (has_room(admission) && admission->n_waiting > 0) {
-		admission->starting++;
-		site_launch(take(admission, 0)->site);
+		start(admission, take(admission, 0));
 	}
 }
 
@@ -86,6 +92,9 @@ void admission_release(struct admission *admission, struct run *run)
 			}
 		return;
 	}
+	if (!run->admitted)
+		return;
+	run->admitted = false;
 	admission->starting--;
 	start_waiting(admission);
 }

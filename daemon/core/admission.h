@@ -16,11 +16,12 @@ struct admission {
 
 void admission_finish(struct admission *admission);
 
-/* Starts the run's site now (site_launch()), or when its turn comes. -ENOMEM. */
+/* Starts the run's site now (wake_launch()), or when its turn comes. -ENOMEM. */
 int admission_request(struct admission *admission, struct run *run);
 
 /* Starts one site at a time from now on, or as many as the limit says. */
 void admission_narrow(struct admission *admission, bool narrow);
 
-/* The run's start is over, or it gives its place in the queue up. Starts whoever is next. */
+/* The run's start is over, or it gives its place in the queue up; where it has neither, nothing. Starts whoever
+ * is next. */
 void admission_release(struct admission *admission, struct run *run);

@@ -29,7 +29,9 @@
 #include "notify.h"
 #include "probe.h"
 #include "schedule.h"
+#include "transition.h"
 #include "unpacker.h"
+#include "wake.h"
 #include "watch.h"
 
 #define STARVED_MS        1000
@@ -43,7 +45,7 @@ void daemon_take_launched(struct daemon *daemon)
 	while ((job = launcher_next_done(daemon->launcher))) {
 		struct run *run = (struct run *)((char *)job - offsetof(struct run, job));
 
-		site_launched(run->site);
+		wake_launched(run->site);
 	}
 }
 

@@ -9,8 +9,11 @@
 #include "daemon.h"
 #include "log.h"
 
-#define BACKOFF_MIN_US 1000000
-#define BACKOFF_MAX_US 60000000
+#define BACKOFF_MIN_US  1000000
+#define BACKOFF_MAX_US  60000000
+#define SETTLED_US      10000000 /* a run this long was no failed start */
+#define QUICK_EXIT_US   2000000  /* clean exits quicker than this, so many in a row, are a failure: */
+#define QUICK_EXITS_MAX 20       /* systemd's TriggerLimitIntervalSec=2s, TriggerLimitBurst=20 */
 
 void failure_clear(struct site *site)
 {
@@ -55,4 +58,41 @@ uint64_t failure_backoff_us(const struct site *site)
 	uint64_t us = restarts > 6 ? BACKOFF_MAX_US : BACKOFF_MIN_US << (restarts - 1);
 
 	return us < BACKOFF_MAX_US ? us : BACKOFF_MAX_US;
+}
+
+static uint64_t run_age_us(const struct run *run)
+{
+	return run->ready_ns ? (clock_now_ns() - run->ready_ns) / 1000 : 0;
+}
+
+void failure_outlive(struct site *site)
+{
+	if (run_age_us(site->run) > SETTLED_US)
+		failure_clear(site);
+}
+
+bool failure_judge(struct site *site, bool clean, const char *how)
+{
+	const struct run *run = site->run;
+	uint64_t age_us = run_age_us(run);
+	bool blame = false;
+
+	if (run->failed_start) {
+		blame = true;
+	} else if (site->state == STATE_STARTING) {
+		failure_record(site, "start", 0, "%s before it said READY=1", how);
+		blame = true;
+	} else if (site->state == STATE_AWAKE && !clean && !run->killed) {
+		failure_outlive(site);
+		failure_record(site, "run", 0, "%s after %llu ms%s", how, (unsigned long long)(age_us / 1000),
+			       age_us < SETTLED_US ? ": see its output" : "");
+		blame = age_us < SETTLED_US;
+	} else if (site->state == STATE_AWAKE && age_us < QUICK_EXIT_US) {
+		blame = ++site->quick_exits >= QUICK_EXITS_MAX;
+		if (blame)
+			failure_record(site, "run", 0, "%s at once, %u times in a row", how, site->quick_exits);
+	}
+	if (age_us >= QUICK_EXIT_US)
+		site->quick_exits = 0;
+	return blame;
 }

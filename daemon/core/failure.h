@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct site;
@@ -29,3 +30,10 @@ void failure_clear(struct site *site);
 /* How long the site is left alone: 1 s after the first failure in a row, twice as long after each, 60 s at
  * most. */
 uint64_t failure_backoff_us(const struct site *site);
+
+/* Forgets it when the container has run for so long that it was no failed start. */
+void failure_outlive(struct site *site);
+
+/* Its container has ended, cleanly (status 0) or not: whether it is to blame for that, which is remembered
+ * then. */
+bool failure_judge(struct site *site, bool clean, const char *how);

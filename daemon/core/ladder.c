@@ -12,6 +12,7 @@
 #include "schedule.h"
 #include "str.h"
 #include "stretch.h"
+#include "transition.h"
 
 static uint64_t left_us(const struct site *site, uint64_t after_us)
 {

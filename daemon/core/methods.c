@@ -14,6 +14,7 @@
 #include "cause.h"
 #include "report.h"
 #include "str.h"
+#include "transition.h"
 
 #define LIST_PART 128 /* sites of a list that are written before the loop goes on */
 

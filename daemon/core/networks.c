@@ -18,6 +18,7 @@
 #include "log.h"
 #include "run.h"
 #include "str.h"
+#include "wake.h"
 
 #define RETRY_MIN_NS UINT64_C(5000000000)   /* until plugins that failed to take it back are called again, */
 #define RETRY_MAX_NS UINT64_C(300000000000) /* twice as long after each time */
@@ -82,7 +83,7 @@ static void take_done(struct networks *networks)
 		if (at->detach)
 			detached(at);
 		else if (at->run)
-			site_attached(at->run->site);
+			wake_attached(at->run->site);
 		else
 			attached_queue_detach(at);
 	}

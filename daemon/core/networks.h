@@ -20,10 +20,10 @@ int networks_create(struct daemon *daemon, struct networks **ret);
 /* Waits for threads; what cannot be taken back stays for the next torpord. NULL is fine. */
 void networks_destroy(struct networks *networks);
 
-/* Begins to attach a run that starts: site_attached() is called when it is done, not in here. -errno. */
+/* Begins to attach a run that starts: wake_attached() is called when it is done, not in here. -errno. */
 int networks_attach(struct run *run);
 
-/* The run is to end: where its attaching is under way, it is given up, and true returned: site_attached()
+/* The run is to end: where its attaching is under way, it is given up, and true returned: wake_attached()
  * comes. */
 bool networks_cancel(struct run *run);
 

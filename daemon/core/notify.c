@@ -17,7 +17,9 @@
 #include "handover.h"
 #include "log.h"
 #include "run.h"
+#include "state-timer.h"
 #include "str.h"
+#include "transition.h"
 
 #define MESSAGE_BYTES   4096
 #define EXTEND_MAX_US   600000000 /* the most that a program may ask for at a time by EXTEND_TIMEOUT_USEC= */
@@ -98,7 +100,7 @@ static void extend(struct site *site, uint64_t us)
 	bool ends = site->state == STATE_STOPPING;
 
 	if ((site->state == STATE_STARTING || (ends && !run->killed && !run->drain.on)) &&
-	    us > site_timer_left_us(site))
+	    us > state_timer_left_us(site))
 		run_set_timer(run, us);
 	/* It may be running already before torpord has heard that it has started. */
 	if (!ends && until_ns > run->busy_until_ns) {

@@ -22,6 +22,7 @@
 #include "networks.h"
 #include "probe.h"
 #include "schedule.h"
+#include "transition.h"
 
 #define HURRIED_US 5000000 /* idle this long, after HibernateOnCalendar= */
 

@@ -12,6 +12,7 @@
 #include "fd.h"
 #include "log.h"
 #include "timetable.h"
+#include "transition.h"
 
 #define LATE_MAX_US 60000000 /* what was missed by more is not made up for */
 

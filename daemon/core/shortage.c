@@ -10,6 +10,7 @@
 #include "resources.h"
 #include "run.h"
 #include "schedule.h"
+#include "transition.h"
 
 #define LOOK_NS UINT64_C(10000000)   /* memory is not read again before */
 #define IDLE_NS UINT64_C(5000000000) /* awake sites that were used since are spared while memory is short */

@@ -98,31 +98,12 @@ void site_replace(struct site *site, struct launch_plan *plan, struct listener *
 /* Stops the site and forgets it when it is cold. The site may be gone when this returns. */
 void site_remove(struct site *site);
 
-/* Something happened; by says to people why ("connection on 127.0.0.1:80"), a static string. Returns false when
- * the table has no answer, and nothing was done. The site may be gone when this returns. */
-bool site_dispatch(struct site *site, enum site_event event, const char *by);
-
-/* The same, where it is known who or what is behind it. */
-bool site_dispatch_from(struct site *site, enum site_event event, const char *by, const struct cause *cause);
-
 /* Watches the listeners of a cold or frozen site, or leaves them alone: while there is no memory for a start,
  * and while torpord stops. */
 void site_watch(struct site *site, bool watch);
 
 /* Frees a cold site at the end of the daemon. */
 void site_destroy(struct site *site);
-
-/* The start that was queued may go ahead: called by admission. */
-void site_launch(struct site *site);
-
-/* The attaching of its run to a network is over: see networks_error(). */
-void site_attached(struct site *site);
-
-/* A launch job has come back. */
-void site_launched(struct site *site);
-
-/* Its container has ended, cleanly (status 0) or not; how says it in words. */
-void site_ended(struct site *site, bool clean, const char *how);
 
 /* Somebody waits at one of its listeners, and may wake it. */
 void site_visited(struct site *site, const struct listener *listener);
@@ -135,6 +116,3 @@ void site_times_changed(struct site *site);
 
 /* Whether the site is hibernated as soon as it has been idle for a moment; until it is woken from that. */
 void site_hurry(struct site *site, bool hurried);
-
-/* When its state's timer will fire, in microseconds from now; UINT64_MAX when none runs. */
-uint64_t site_timer_left_us(const struct site *site);

@@ -6,6 +6,7 @@
 #include "daemon.h"
 #include "ladder.h"
 #include "run.h"
+#include "state-timer.h"
 #include "schedule.h"
 #include "timetable.h"
 
@@ -14,7 +15,7 @@
 
 static bool at_timer(struct view *view, uint64_t *in_us)
 {
-	*in_us = site_timer_left_us(view->site);
+	*in_us = state_timer_left_us(view->site);
 	return *in_us != UINT64_MAX;
 }
 

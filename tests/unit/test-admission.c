@@ -24,9 +24,9 @@ static struct admission admission;
 static unsigned started[SITES], n_started;
 static int fail_starts; /* so many starts end at once, as when there is no memory */
 
-void __wrap_site_launch(struct site *site);
+void __wrap_wake_launch(struct site *site);
 
-void __wrap_site_launch(struct site *site)
+void __wrap_wake_launch(struct site *site)
 {
 	assert_true(n_started < SITES);
 	assert_true(admission.starting <= admission.limit);

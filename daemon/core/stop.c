@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "stop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "daemon.h"
+#include "failure.h"
+#include "handover.h"
+#include "ladder.h"
+#include "log.h"
+#include "networks.h"
+#include "run.h"
+#include "schedule.h"
+#include "state-timer.h"
+#include "str.h"
+#include "stretch.h"
+#include "transition.h"
+
+static void kill_container(struct run *run)
+{
+	struct daemon *daemon = run->site->daemon;
+	autoclose int fd = -EBADF;
+
+	run->killed = true;
+	if (container_exists(&run->container)) {
+		(void)container_kill(&run->container);
+		return;
+	}
+	/* Still between clone3 and execve: the launcher waits for it. */
+	fd = openat(daemon->delegation.fd, run->plan->cgroup, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)cgroup_kill(fd);
+}
+
+/* Signals a container that is frozen, so that nothing changes while it is looked whether it has a handler. The
+ * signal is queued before the thaw: the program's first instruction is its handler. */
+static void signal_container(struct site *site)
+{
+	struct run *run = site->run;
+	int r;
+
+	run->signalled = true;
+	run_unwatch_freeze(run);
+	hold_release(&run->hold);
+	STRETCH("signalling", site->name);
+	r = container_signal(&run->container, run->plan->spec->kill_signal);
+	if (r < 0 && r != -ESRCH)
+		log_error("site %s: cannot be signalled: %s", site->name, strerror(-r));
+	run->killed |= r == 1;
+	STRETCH("signal-queued", site->name);
+	(void)cgroup_set_frozen(run->container.cgroup_fd, false);
+	STRETCH("signalled", site->name);
+	state_timer_set(site);
+}
+
+/* EVENT_FROZEN brings the signal, or a freeze that takes too long does. */
+static void freeze_to_stop(struct site *site)
+{
+	struct run *run = site->run;
+
+	state_timer_set(site);
+	if (cgroup_set_frozen(run->container.cgroup_fd, true) < 0 || run_watch_freeze(run) < 0)
+		signal_container(site);
+}
+
+/* A container that runs is frozen first, and where it has not been found idle, looked at. */
+static void stop_container(struct site *site, bool frozen, bool idle)
+{
+	struct run *run = site->run;
+
+	run_untrack(run);
+	if (!idle)
+		drain_begin(run);
+	if (!frozen)
+		freeze_to_stop(site);
+	else if (drain_is_over(run))
+		signal_container(site);
+}
+
+void stop_begin(struct site *site, enum site_event event, const char *by)
+{
+	struct run *run = site->run;
+	enum site_state from = site->state;
+	bool attaching = false;
+
+	if (from != STATE_STOPPING)
+		failure_outlive(site);
+	if (from == STATE_STARTING && event == EVENT_TIMEOUT) {
+		run->failed_start = true;
+		attaching = networks_cancel(run);
+		if (!attaching)
+			failure_record(site, "start", ETIMEDOUT, "did not start within TimeoutStartSec=");
+	}
+	handover_shut_gate(run);
+	ladder_cancel(run);
+	site_set_state(site, STATE_STOPPING, by);
+	STRETCH("stopping", site->name);
+	if (attaching || networks_cancel(run)) {
+		/* wake_attached() goes on */
+	} else if (run->queued) {
+		admission_release(&site->daemon->admission, run);
+		site_dispatch(site, EVENT_EXITED, "stop");
+	} else if (run->job_in_flight) {
+		if (run->failed_start) {
+			kill_container(run);
+			admission_release(&site->daemon->admission,
+					  run); /* the launcher may be held for ever */
+		}
+	} else if (container_exists(&run->container) && !run->killed) {
+		stop_container(site, site_rule(from)->asleep,
+			       site_rule(from)->asleep ? event == EVENT_TIMEOUT : run->stop_when_frozen);
+	}
+}
+
+void stop_go_on(struct site *site, enum site_event event)
+{
+	struct run *run = site->run;
+	bool to_be_signalled = container_exists(&run->container) && !run->signalled && !run->killed;
+
+	if (event == EVENT_STOP && to_be_signalled) { /* the start that was under way is over */
+		stop_container(site, false, false);
+	} else if (event == EVENT_FROZEN && to_be_signalled) {
+		if (drain_is_over(run))
+			signal_container(site);
+	} else if (event == EVENT_TIMEOUT && to_be_signalled) {
+		if (drain_look_again(run))
+			freeze_to_stop(site);
+		else
+			signal_container(site);
+	} else if (event == EVENT_TIMEOUT) {
+		log_warning("site %s: did not stop within TimeoutStopSec=: killing it", site->name);
+		kill_container(run);
+		state_timer_set(site);
+	}
+}
+
+void stop_complete(struct site *site, enum site_state state, const char *by)
+{
+	struct daemon *daemon = site->daemon;
+	enum site_state from = site->state;
+	struct run *run = site->run;
+
+	admission_release(&daemon->admission, run);
+	if (state == STATE_FAILED && !(site->leaving || daemon->stopping)) {
+		run_untrack(run);
+		hold_release(&run->hold);
+		run_detach(run);
+		site_set_state(site, STATE_FAILED, by);
+		return;
+	}
+	if (from == STATE_FAILED && by && str_equal(by, "command"))
+		failure_clear(site);
+	run_destroy(run);
+	site->run = NULL;
+	site->restart_needed = false;
+	STRETCH("ended", site->name);
+	site_set_state(site, STATE_COLD, by);
+	if (site->leaving || daemon->stopping) {
+		if (site->leaving) {
+			daemon->n_changed -= site->changed;
+			site_destroy(site);
+		}
+		daemon_site_settled(daemon);
+		return;
+	}
+	if (schedule_keep(site) != KEEP_NONE && from != STATE_STOPPING)
+		site->wanted = true;
+	if (site->wanted)
+		site_dispatch(site, EVENT_WAKE, "wanted again");
+}
