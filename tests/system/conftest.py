@@ -4,6 +4,7 @@ import os
 import pytest
 
 import cgroups
+import evidence
 from harness import BUILD, SANITIZED, TORPORD, Instance
 
 
@@ -31,8 +32,7 @@ def pytest_runtest_makereport(item, call):
     setattr(item, f"report_{report.when}", report)
     if report.failed:
         for instance in getattr(item, "instances", []):
-            log = instance.log() or getattr(instance, "last_log", "")
-            report.sections.append((f"log of torpord {instance.number}", log[-100000:]))
+            report.sections += evidence.sections(instance)
 
 
 @pytest.fixture

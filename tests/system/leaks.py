@@ -7,6 +7,7 @@ import re
 import time
 
 import rootfs
+import tasks
 from daemon import wait_until
 from network import PLUGINS, Networks
 from oci import BASE, Layout, entry
@@ -142,8 +143,14 @@ class Sites:
         return len(names)
 
 
+def launchers_rest(torpor):
+    """Whether they have made all the sandboxes ahead that they want: by idle priority, and so whenever there is time."""
+    return all(task.at_rest for task in tasks.tasks(torpor.pid).values() if task.gone or task.name == "launcher")
+
+
 def settled(torpor, count=census):
     """The census when it does not change any more: sandboxes are made ahead, the kernel takes its time."""
+    wait_until(lambda: launchers_rest(torpor), "launchers to rest", 300)
     last, since = count(torpor), time.monotonic()
 
     def quiet():
@@ -171,6 +178,6 @@ def assert_nothing_left(torpor, before, count=census):
         return {name: (before[name], number) for name, number in settled(torpor, count).items()
                 if number > before[name] + slack(name)}
     try:
-        wait_until(lambda: not more(), "what was there before", 20)
+        wait_until(lambda: not more(), "what was there before")
     except AssertionError:
         raise AssertionError(f"more than before (before, now): {more()}") from None
