@@ -68,7 +68,7 @@ void history_awake(struct site *site, uint64_t took_us)
 	const struct run *run = site->run;
 	struct wake *wake = site->history ? &site->history->wake : NULL;
 
-	if (!wake)
+	if (!wake || site->state == STATE_FREEZING)
 		return;
 	wake->took_us = took_us > UINT32_MAX ? UINT32_MAX : took_us == 0 ? 1 : (uint32_t)took_us;
 	if (site_rule(wake->from)->asleep)

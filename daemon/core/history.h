@@ -61,7 +61,7 @@ struct history {
 /* A wake begins: by why, and by daemon->cause where it is known. Out of memory: nothing is kept. */
 void history_wake(struct site *site, const char *by);
 
-/* It is over: the site is awake. */
+/* It is over: the site is about to be awake, after the state it is in. An undone freeze is no wake. */
 void history_awake(struct site *site, uint64_t took_us);
 
 /* Has somebody look for who is behind a wake by connection, soon. */
