@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A torpord as its user sees it: its files, its control socket and what the kernel says of it. Who starts it, and
 how it ends, is said by those that build on this: harness.Instance, a test's own; vm/service.py, the installed one."""
+import contextlib
 import itertools
 import json
 import os
@@ -13,6 +14,8 @@ import time
 import cgroups
 from client import http_get
 from varlink import TIMEOUT, Connection, Events, VarlinkError
+
+ASKED_AT_ONCE = 32  # of the 128 clients that torpord has at a time
 
 # Below net.ipv4.ip_local_port_range; each once, since connections of an earlier test may linger on its ports.
 _ports = itertools.cycle(range(10000, 32000))
@@ -146,6 +149,23 @@ class Daemon:
         with self.connection() as connection:
             replies = list(connection.stream("Monitor", recorded=count, follow=False, **parameters))
         return [reply["event"] for reply in replies if "event" in reply]
+
+    def explain(self, sites):
+        """{site: what Explain says of it}, of those that are there: asked together, so that one look answers all."""
+        whys, sites = {}, list(sites)
+        while sites:
+            part, sites = sites[:ASKED_AT_ONCE], sites[ASKED_AT_ONCE:]
+            with contextlib.ExitStack() as stack:
+                asked = {site: stack.enter_context(self.connection()) for site in part}
+                for site, connection in asked.items():
+                    connection.send("Explain", {"site": site})
+                for site, connection in asked.items():
+                    try:
+                        whys[site] = connection.reply()[0]["why"]
+                    except VarlinkError as error:
+                        if error.name != "NoSuchSite":
+                            raise
+        return whys
 
     def wait_event(self, timeout=TIMEOUT, **fields):
         with self.events() as events:

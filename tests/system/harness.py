@@ -154,7 +154,8 @@ class Instance(Daemon):
     # The end.
 
     def terminate(self, timeout=TIMEOUT):
-        """SIGTERM; returns the exit code."""
+        """Checks that what the daemon says of all that has happened agrees; then SIGTERM. Returns the exit code."""
+        transitions.check_books(TORPORD, self)
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
 
@@ -167,9 +168,7 @@ class Instance(Daemon):
         return found
 
     def stop(self):
-        """Checks what the daemon says has happened, ends it, and checks that it ends well and leaves nothing
-        behind."""
-        transitions.check(TORPORD, self.recorded())
+        """Ends it, and checks that it ends well and leaves nothing behind."""
         code = self.terminate()
         assert code == 0, f"torpord: exit {code}\n{self.log()}"
         if SANITIZED:  # a sanitizer's symbolizer, the daemon's own child, ends a moment after it

@@ -108,9 +108,13 @@ def test_a_reader_that_is_slow_is_dropped(torpor):
 
 def test_the_table_of_states_is_what_is_checked():
     good = {"site": "a", "from": "cold", "to": "starting", "reason": "connection"}
-    transitions.check(TORPORD, [good, {**good, "from": "starting", "to": "awake", "took_us": 1}])
-    for wrong in ({"to": "frozen"}, {"reason": ""}, {"took_us": 5}):
+    up = {"site": "a", "from": "starting", "to": "awake", "reason": "started", "took_us": 1}
+    transitions.check(TORPORD, [good, up])
+    for wrong in ({"to": "frozen"}, {"reason": ""}, {"reason": "started"}, {"took_us": 5}):
         with pytest.raises(AssertionError):
             transitions.check(TORPORD, [{**good, **wrong}])
+    for wrong in ([up], [good, {**up, "reason": "connection"}], [good, {key: up[key] for key in up if key != "took_us"}]):
+        with pytest.raises(AssertionError):
+            transitions.check(TORPORD, wrong)
     with pytest.raises(AssertionError):
         transitions.check(TORPORD, [good, good])
