@@ -31,8 +31,46 @@ static void start(struct admission *admission, struct run *run)
 	wake_launch(run->site);
 }
 
+/* Whether two runs are of one outermost slice, or of none both. */
+static bool same_slice(const struct run *a, const struct run *b)
+{
+	const char *one = a->plan->spec->slice ? a->plan->spec->slice : "";
+	const char *other = b->plan->spec->slice ? b->plan->spec->slice : "";
+	size_t length = strcspn(one, "-");
+
+	return length == strcspn(other, "-") && memcmp(one, other, length) == 0;
+}
+
+/* The turn after its slice's last among those that wait with the same priority; where there is none of it, the
+ * turn of whoever is first among them. */
+static unsigned next_turn(const struct admission *admission, const struct run *run)
+{
+	unsigned turn = 0;
+
+	for (unsigned i = admission->n_waiting; i-- > 0;) {
+		const struct admission_place *place = &admission->waiting[i];
+
+		if (priority(place->run) > priority(run))
+			break;
+		if (priority(place->run) < priority(run))
+			continue;
+		if (same_slice(place->run, run))
+			return place->turn + 1;
+		turn = place->turn;
+	}
+	return turn;
+}
+
+static bool goes_before(const struct admission_place *a, const struct admission_place *b)
+{
+	if (priority(a->run) != priority(b->run))
+		return priority(a->run) > priority(b->run);
+	return a->turn < b->turn;
+}
+
 int admission_request(struct admission *admission, struct run *run)
 {
+	struct admission_place place = {.run = run};
 	unsigned at = admission->n_waiting;
 
 	if (has_room(admission)) {
@@ -41,18 +79,19 @@ int admission_request(struct admission *admission, struct run *run)
 	}
 	if (admission->n_waiting == admission->size) {
 		unsigned want = admission->size ? admission->size * 2 : 64;
-		struct run **grown = realloc(admission->waiting, want * sizeof(*grown));
+		struct admission_place *grown = realloc(admission->waiting, want * sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
 		admission->waiting = grown;
 		admission->size = want;
 	}
-	while (at > 0 && priority(admission->waiting[at - 1]) < priority(run))
+	place.turn = next_turn(admission, run);
+	while (at > 0 && goes_before(&place, &admission->waiting[at - 1]))
 		at--;
 	memmove(&admission->waiting[at + 1], &admission->waiting[at],
 		(admission->n_waiting - at) * sizeof(admission->waiting[0]));
-	admission->waiting[at] = run;
+	admission->waiting[at] = place;
 	admission->n_waiting++;
 	run->queued = true;
 	return 0;
@@ -60,7 +99,7 @@ int admission_request(struct admission *admission, struct run *run)
 
 static struct run *take(struct admission *admission, unsigned at)
 {
-	struct run *run = admission->waiting[at];
+	struct run *run = admission->waiting[at].run;
 
 	admission->n_waiting--;
 	memmove(&admission->waiting[at], &admission->waiting[at + 1],
@@ -86,7 +125,7 @@ void admission_release(struct admission *admission, struct run *run)
 {
 	if (run->queued) {
 		for (unsigned i = 0; i < admission->n_waiting; i++)
-			if (admission->waiting[i] == run) {
+			if (admission->waiting[i].run == run) {
 				take(admission, i);
 				break;
 			}

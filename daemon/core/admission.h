@@ -5,10 +5,18 @@
 
 struct run;
 
-/* How many starts are under way at a time, and who comes next: by Priority=, then first come first served. The
- * kernel's backlog is the queue of those who wait for a site; this is the queue of sites. */
+/* A start that waits. */
+struct admission_place {
+	struct run *run;
+	unsigned turn; /* of its slice: among those of one priority the lower comes first */
+};
+
+/* How many starts are under way at a time, and who comes next: by Priority=, then slice by slice in turn, so
+ * that nobody stands behind all the sites of another customer, then first come first served. A slice within
+ * another takes its turns; sites that are in none have them together. The kernel's backlog is the queue of
+ * those who wait for a site; this is the queue of sites. */
 struct admission {
-	struct run **waiting; /* owned; next first */
+	struct admission_place *waiting; /* owned; next first */
 	unsigned n_waiting, size;
 	unsigned starting, limit;
 	bool narrow; /* memory is short: one at a time */

@@ -138,7 +138,7 @@ static bool waits_to_start(struct view *view)
 	if (!view->site->run->queued)
 		return false;
 	for (unsigned i = 0; i < admission->n_waiting; i++)
-		if (admission->waiting[i] == view->site->run)
+		if (admission->waiting[i].run == view->site->run)
 			snprintf(view->text, sizeof view->text,
 				 "it waits for its turn to start: %u of %u in the queue, %u are starting",
 				 i + 1, admission->n_waiting, admission->starting);

@@ -86,7 +86,10 @@ static const struct key keys[] = {
 		 "that "
 		 "share one control group, and the limits that slices/NAME.slice gives to them together. That "
 		 "file "
-		 "need not be there. A slice \"a-b\" lies in the slice \"a\"."},
+		 "need not be there. A slice \"a-b\" lies in the slice \"a\". Where more sites wake than may "
+		 "be "
+		 "started at a time, slices take turns: all that lies in \"a\" is one of them, and the sites "
+		 "without a slice are another."},
 
 	{SOCKET("ListenStream", type_listener, listeners), .parameter = SOCK_STREAM, .argument = "ADDRESS",
 	 .phase = KEY_LISTENER,
@@ -528,8 +531,8 @@ static const struct key keys[] = {
 		 "hours of KeepAwakeSec=, and not together with Keep=awake."},
 	{HIBERNATE("Priority", type_int, priority), .argument = "NUMBER", .min = -100, .max = 100,
 	 .fallback = "0",
-	 .help = "Where several sites wake at a time, the higher goes first; under memory pressure, the "
-		 "lower sleeps first."},
+	 .help = "Where several sites wake at a time, the higher goes first, whatever its slice; under memory "
+		 "pressure, the lower sleeps first."},
 };
 
 const struct key_table site_keys = {keys, sizeof keys / sizeof *keys};

@@ -184,6 +184,85 @@ static void test_failing_starts(void **state)
 	assert_int_equal(admission.starting, 0);
 }
 
+static void request_of(unsigned i, const char *slice)
+{
+	fakes[i].spec.slice = slice;
+	request(i, 0);
+}
+
+static void release_all(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		release(started[i]);
+	assert_int_equal(n_started, n);
+	assert_int_equal(admission.starting, 0);
+}
+
+/* One customer's many do not stand before another's few, nor before those of no slice, whenever they come. */
+static void test_slices_in_turn(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		request_of(i, "many");
+	request_of(6, "one");
+	request_of(7, NULL);
+	request_of(8, "one");
+	request_of(9, NULL);
+	release(0);
+	release(1);
+	assert_started(4, (unsigned[]){0, 1, 2, 6});
+	request_of(10, "late");
+	release(2);
+	release(6);
+	assert_started(6, (unsigned[]){0, 1, 2, 6, 7, 10});
+	release(7);
+	release(10);
+	assert_started(8, (unsigned[]){0, 1, 2, 6, 7, 10, 3, 8});
+	release(3);
+	release(8);
+	release(9);
+	release(4);
+	release(5);
+	assert_started(11, (unsigned[]){0, 1, 2, 6, 7, 10, 3, 8, 9, 4, 5});
+	assert_int_equal(admission.starting, 0);
+}
+
+/* A customer who makes slices within his own gets no more turns by that; a name that only begins alike is
+ * another's. */
+static void test_slices_within(void **state)
+{
+	(void)state;
+	request_of(0, "a");
+	request_of(1, "a");
+	request_of(2, "a-x");
+	request_of(3, "a-y");
+	request_of(4, "a");
+	request_of(5, "a-x-z");
+	request_of(6, "ab");
+	request_of(7, "ab-x");
+	release_all(8);
+	assert_started(8, (unsigned[]){0, 1, 2, 6, 3, 7, 4, 5});
+}
+
+/* Turns are taken among those of one priority. */
+static void test_slices_and_priority(void **state)
+{
+	static const struct {
+		const char *slice;
+		int priority;
+	} requests[] = {{"a", 0}, {"a", 0}, {"a", 0}, {"a", 0}, {"b", 0},
+			{"b", 5}, {"a", 5}, {"a", 5}, {"b", 5}};
+	unsigned n = sizeof requests / sizeof *requests;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		fakes[i].spec.slice = requests[i].slice;
+		request(i, requests[i].priority);
+	}
+	release_all(n);
+	assert_started(n, (unsigned[]){0, 1, 5, 6, 7, 8, 2, 4, 3});
+}
+
 static void test_many(void **state)
 {
 	(void)state;
@@ -207,6 +286,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_give_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failing_starts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slices_in_turn, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slices_within, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slices_and_priority, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 	};
 

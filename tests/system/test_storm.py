@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Many sites that wake at once: who comes when."""
+import contextlib
+import errno
+import os
+
+from harness import connect, wait_until
+
+
+class Gates:
+    """Programs that wait in the midst of their start until they are told to go on."""
+
+    def __init__(self, torpor):
+        self.torpor = torpor
+        self.folder = torpor.directory / "gates"
+        self.folder.mkdir(mode=0o755)
+        self.addresses = {}
+
+    def add_site(self, name, **keys):
+        gate = self.folder / name
+        os.mkfifo(gate)
+        gate.chmod(0o644)
+        self.addresses[name] = self.torpor.add_site(
+            name, exec_start=f"/bin/sh -c 'read line </gates/{name}; exec /helpers/probe-server --ready'",
+            container={"Type": "notify", "BindReadOnlyPaths": f"{self.folder}:/gates"}, **keys)
+
+    def open(self, name):
+        """A descriptor that lets it go on; None: it does not wait at its gate."""
+        try:
+            return os.open(self.folder / name, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO
+            return None
+
+    def let_next(self):
+        """Waits for one that has begun to start, lets it go on, and says which it was."""
+        found = []
+
+        def look():
+            found.extend((name, gate) for name in self.addresses if (gate := self.open(name)) is not None)
+            return found
+        wait_until(look, "a start")
+        assert len(found) == 1, "one start at a time"
+        (name, gate), = found
+        os.write(gate, b"go\n")
+        os.close(gate)
+        self.torpor.wait_state(name, "awake")
+        return name
+
+
+def test_slices_take_turns(torpor):
+    """Whose many sites wake at once does not stand before another's one."""
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nMaxStarting=1\n")
+    gates = Gates(torpor)
+    for number in range(4):
+        gates.add_site(f"many{number}", site={"Slice": f"many-{number}"})
+    gates.add_site("one", site={"Slice": "one"})
+    gates.add_site("none")
+    gates.add_site("first", hibernate={"Priority": "1"}, site={"Slice": "many"})
+    torpor.start()
+    with contextlib.ExitStack() as stack:
+        for name, address in gates.addresses.items():
+            stack.enter_context(connect(address))
+            torpor.wait_state(name, "starting")
+        order = [gates.let_next() for _ in gates.addresses]
+    assert order == ["many0", "first", "many1", "one", "none", "many2", "many3"]
