@@ -42,25 +42,28 @@ static long set_attributes(const char *path, uint64_t set)
 	return RAWCALL(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, &attr, sizeof attr);
 }
 
-/* Puts the null device over a file, and an empty folder over a folder; where nothing may be got there, a device
- * that does not work, and a folder that nobody may read. What is missing is found out before anything is
- * cloned: a clone that found no place to go would be taken apart again, which waits for an RCU grace period. */
-static long mask(struct child_context *c, const struct mount_op *op, const char *path)
+/* By mount(2), which looks for the place before it clones the cover: a clone that found no place to go would be
+ * taken apart again, which waits for an RCU grace period. */
+static long mask(const struct mount_run *run, const struct mount_op *op, const char *path)
 {
-	bool hide = op->kind == MOUNT_OP_HIDE;
-	int unreadable_fd = hide ? c->mounts->source_fds[c->mounts->next_source++] : -EBADF;
+	const char *cover = op->flags & MOUNT_OP_FOLDER ? run->folder_path : run->null_path;
+
+	return RAWCALL(SYS_mount, cover, path, NULL, MS_BIND, NULL);
+}
+
+/* Puts a device that does not work over a file, and a folder that nobody may read over a folder. */
+static long hide(struct child_context *c, const char *path)
+{
+	int unreadable_fd = c->mounts->source_fds[c->mounts->next_source++];
 	struct statx stx;
 	long r = RAWCALL(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &stx);
 
 	if (r < 0)
 		return r;
-	if ((stx.stx_mode & S_IFMT) != S_IFDIR)
-		r = clone_tree(c->mounts->null_fd, "");
-	else
-		r = hide ? unreadable_fd : clone_tree(c->mounts->folder_fd, "");
+	r = (stx.stx_mode & S_IFMT) == S_IFDIR ? unreadable_fd : clone_tree(c->mounts->null_fd, "");
 	if (r >= 0)
 		r = attach(r, path);
-	return r >= 0 && hide ? set_attributes(path, MOUNT_ATTR_NODEV) : r;
+	return r < 0 ? r : set_attributes(path, MOUNT_ATTR_NODEV);
 }
 
 static long run_op(struct child_context *c, const struct mount_op *op, const char *path, const char *options)
@@ -72,8 +75,9 @@ static long run_op(struct child_context *c, const struct mount_op *op, const cha
 	case MOUNT_OP_PROC:
 		return mount_proc(path, options);
 	case MOUNT_OP_MASK:
+		return mask(run, op, path);
 	case MOUNT_OP_HIDE:
-		return mask(c, op, path);
+		return hide(c, path);
 	case MOUNT_OP_COVER_READ_ONLY:
 		fd = RAWCALL(SYS_mount, path, path, NULL, MS_BIND | MS_REC, NULL);
 		return fd < 0 ? fd : set_attributes(path, MOUNT_ATTR_RDONLY);

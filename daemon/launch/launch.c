@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -25,10 +26,22 @@
 
 #define CHILD_STACK_BYTES (64 * 1024)
 
+/* Before Linux 5.19 a signal may break off a call that is being answered; the program makes it again. A kernel
+ * that knows the flags of a filter complains of its address only. */
+static unsigned find_listener_flags(void)
+{
+	unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, NULL) < 0 && errno == EINVAL)
+		return SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	return flags;
+}
+
 int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, int channel_fd,
 		       struct id_ranges *ranges, unsigned max_spare)
 {
-	*shared = (struct launch_shared){.ranges = ranges,
+	*shared = (struct launch_shared){.listener_flags = find_listener_flags(),
+					 .ranges = ranges,
 					 .self_fd = -EBADF,
 					 .event_fd = -EBADF,
 					 .cgroup_fd = -EBADF,
@@ -171,16 +184,30 @@ static int open_path(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* What covers is found by its path, until a root of its own takes it away from there. */
+static int open_covers(struct start *start, bool own_root)
+{
+	struct mount_run *run = &start->mounts;
+
+	run->null_fd = open_path(MOUNT_COVER_FILE);
+	if (run->null_fd < 0 || !own_root)
+		return run->null_fd;
+	run->folder_fd = open_path(MOUNT_COVER_FOLDER);
+	snprintf(start->null_path, sizeof start->null_path, "/proc/self/fd/%d", run->null_fd);
+	snprintf(start->folder_path, sizeof start->folder_path, "/proc/self/fd/%d", run->folder_fd);
+	run->null_path = start->null_path;
+	run->folder_path = start->folder_path;
+	return run->folder_fd;
+}
+
 /* What of the container's mounts needs none of its processes, by a thread that has entered the sandbox. */
 static int mount_ahead(struct launch_job *job, struct start *start, const struct root *root)
 {
 	const struct mount_list *list = job->plan->unit_mounts->data;
 	struct child_context *context = &start->context;
 	const char *detail = "/dev";
-	int r = start->mounts.null_fd = open_path("/dev/null");
+	int r = open_covers(start, spec_has_root(job->plan->spec));
 
-	if (r >= 0)
-		r = start->mounts.folder_fd = open_path("/dev/mqueue");
 	if (r >= 0)
 		r = identity_own_sandbox(&job->identity);
 	if (r >= 0)

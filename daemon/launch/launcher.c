@@ -365,8 +365,10 @@ void launcher_submit(struct launcher *launcher, struct launch_job *job)
 	pthread_mutex_lock(&launcher->mutex);
 	queue_push(&launcher->waiting, job);
 	launcher->last_ns = clock_now_ns();
-	pthread_cond_signal(&launcher->changed);
 	pthread_mutex_unlock(&launcher->mutex);
+	/* Not before: the thread that it wakes would run into the mutex, and who holds it may have lost the
+	 * processor to that thread. */
+	pthread_cond_signal(&launcher->changed);
 }
 
 struct launch_job *launcher_next_done(struct launcher *launcher)

@@ -18,7 +18,9 @@ struct mount_run {
 	int *held_fds; /* room for one of each MOUNT_OP_HOLD */
 	unsigned n_held, next_held;
 	int place_fd;           /* of MOUNT_OP_PLACE */
-	int null_fd, folder_fd; /* of the sandbox: its null device and a folder that is empty, as covers */
+	int null_fd, folder_fd; /* MOUNT_COVER_FILE and MOUNT_COVER_FOLDER of the sandbox */
+	/* Where the child finds them: there, or by its /proc once they were moved to a root of its own. */
+	const char *null_path, *folder_path;
 
 	bool untrusted;     /* targets may lie in what a tenant can write */
 	uint64_t resolve;   /* how the targets of the present operation are found there */
@@ -26,7 +28,12 @@ struct mount_run {
 };
 
 /* Without descriptors. */
-#define MOUNT_RUN_NONE ((struct mount_run){.place_fd = -EBADF, .null_fd = -EBADF, .folder_fd = -EBADF})
+#define MOUNT_RUN_NONE                                                                                         \
+	((struct mount_run){.place_fd = -EBADF,                                                                \
+			    .null_fd = -EBADF,                                                                 \
+			    .folder_fd = -EBADF,                                                               \
+			    .null_path = MOUNT_COVER_FILE,                                                     \
+			    .folder_path = MOUNT_COVER_FOLDER})
 
 /* Puts an empty root over the present one of the calling thread, and goes there. -errno. */
 int mount_run_root(void);

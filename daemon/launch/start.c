@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,18 +218,7 @@ static void compose_message(struct start *start, const struct launch_job *job)
 	start->context.notify_fd = (int *)(void *)CMSG_DATA(control);
 }
 
-/* Before Linux 5.19 a signal may break off a call that is being answered; the program makes it again. A kernel
- * that knows the flags of a filter complains of its address only. */
-static unsigned listener_flags(void)
-{
-	unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, NULL) < 0 && errno == EINVAL)
-		return SECCOMP_FILTER_FLAG_NEW_LISTENER;
-	return flags;
-}
-
-static void give_filter(struct child_context *context)
+static void give_filter(struct child_context *context, unsigned listener_flags)
 {
 	const struct blob *blob = context->plan->syscalls;
 
@@ -238,7 +226,7 @@ static void give_filter(struct child_context *context)
 		.len = (unsigned short)(blob->data_bytes / sizeof(struct sock_filter)),
 		.filter = blob->data,
 	};
-	context->filter_flags = context->plan->intercepts ? listener_flags() : 0;
+	context->filter_flags = context->plan->intercepts ? listener_flags : 0;
 }
 
 static void give_oom_score(struct start *start, const struct launch_plan *plan)
@@ -276,7 +264,7 @@ int start_open(struct start *start, const struct launch_shared *shared, struct l
 		return r;
 	order_descriptors(start, plan->spec);
 	compose_message(start, job);
-	give_filter(&start->context);
+	give_filter(&start->context, shared->listener_flags);
 	give_oom_score(start, plan);
 	return 0;
 }

@@ -32,6 +32,7 @@ struct start {
 	char **envp;
 	const char **programs;
 	char oom_score[8];
+	char null_path[32], folder_path[32];
 	char *label_text;
 };
 

@@ -41,10 +41,11 @@ static void dump_mounts(const struct mount_list *list, const char *label, FILE *
 				major(op->device), minor(op->device));
 		if (options)
 			fprintf(out, " %s", options);
-		fprintf(out, "%s%s%s%s%s\n", op->flags & MOUNT_OP_OPTIONAL ? " optional" : "",
+		fprintf(out, "%s%s%s%s%s%s\n", op->flags & MOUNT_OP_OPTIONAL ? " optional" : "",
 			op->flags & MOUNT_OP_RECURSIVE ? " recursive" : "",
 			op->flags & MOUNT_OP_RDONLY ? " ro" : "", op->flags & MOUNT_OP_NOEXEC ? " noexec" : "",
-			op->flags & MOUNT_OP_DEVICES ? " devices" : "");
+			op->flags & MOUNT_OP_DEVICES ? " devices" : "",
+			op->flags & MOUNT_OP_FOLDER ? " folder" : "");
 	}
 }
 

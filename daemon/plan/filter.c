@@ -99,10 +99,25 @@ static void emit_check(struct program *p, const struct filter_check *check)
 	emit_return(p, check->otherwise);
 }
 
+/* Where half of the calls of spans[0..n] are left of, as nearly as may be: each of them is asked once, by the
+ * kernel. spans[n] is there too. */
+static size_t find_middle(const struct span *spans, size_t n)
+{
+	uint32_t half = spans[0].first + (spans[n].first - spans[0].first) / 2;
+	size_t middle = 1;
+
+	while (middle < n - 1 && spans[middle].first < half)
+		middle++;
+	/* The one before it may lie nearer. */
+	if (middle > 1 && half - spans[middle - 1].first < spans[middle].first - half)
+		middle--;
+	return middle;
+}
+
 /* Bisects the spans: the number is in the accumulator. */
 static void emit_spans(struct program *p, const struct span *spans, size_t n)
 {
-	size_t jump, start, length, middle = n / 2;
+	size_t jump, start, length, middle = n > 1 ? find_middle(spans, n) : 0;
 
 	if (p->error)
 		return;
@@ -210,6 +225,7 @@ static void share_returns(struct program *p)
 	drop_unreachable(p);
 }
 
+/* An end behind the last one is not counted. */
 static size_t make_spans(const struct filter_rules *rules, struct span *spans)
 {
 	size_t n = 1;
@@ -222,12 +238,13 @@ static size_t make_spans(const struct filter_rules *rules, struct span *spans)
 			spans[n++] = span;
 	}
 	spans[n++] = (struct span){FILTER_CALLS_MAX, rules->fallback, NULL};
+	spans[n] = (struct span){.first = FILTER_CALLS_MAX + 1};
 	return n;
 }
 
 int filter_compile(const struct filter_rules *rules, struct sock_filter **ret, size_t *ret_n)
 {
-	struct span spans[FILTER_CALLS_MAX + 1];
+	struct span spans[FILTER_CALLS_MAX + 2];
 	size_t n = make_spans(rules, spans);
 	struct program p = {0};
 

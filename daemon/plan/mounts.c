@@ -20,8 +20,9 @@ static const char *const shared_etc[] = {
 };
 
 /* Names under /proc that tell of the host or change it: as Docker and runc mask them (SECURITY: defaults). */
-static const char *const masked_proc[] = {"interrupts", "kcore",       "keys", "latency_stats", "sched_debug",
-					  "timer_list", "timer_stats", "acpi", "asound",        "scsi"};
+static const char *const masked_proc[] = {"interrupts",  "kcore",      "keys",       "latency_stats",
+					  "sched_debug", "timer_list", "timer_stats"};
+static const char *const masked_proc_folders[] = {"acpi", "asound", "scsi"};
 static const char *const read_only_proc[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
 
 static const struct {
@@ -99,14 +100,15 @@ static void add_system(struct mount_builder *b, const struct host *host, bool ow
 }
 
 /* One operation for each name below /proc; what this kernel does not have is passed over. */
-static void add_proc_each(struct mount_builder *b, enum mount_op_kind kind, const char *const *names, size_t n)
+static void add_proc_each(struct mount_builder *b, enum mount_op_kind kind, uint8_t flags,
+			  const char *const *names, size_t n)
 {
 	char path[64];
 
 	for (size_t i = 0; i < n; i++) {
 		snprintf(path, sizeof path, "/proc/%s", names[i]);
-		mount_list_add(b, (struct mount_op){.kind = (uint8_t)kind, .flags = MOUNT_OP_OPTIONAL}, NULL,
-			       path, NULL);
+		mount_list_add(b, (struct mount_op){.kind = (uint8_t)kind, .flags = MOUNT_OP_OPTIONAL | flags},
+			       NULL, path, NULL);
 	}
 }
 
@@ -120,8 +122,10 @@ static void add_proc(struct mount_builder *b, const struct site_spec *spec)
 	};
 
 	mount_list_add(b, (struct mount_op){.kind = MOUNT_OP_PROC}, NULL, "/proc", hidepid[spec->protect_proc]);
-	add_proc_each(b, MOUNT_OP_MASK, masked_proc, sizeof masked_proc / sizeof masked_proc[0]);
-	add_proc_each(b, MOUNT_OP_COVER_READ_ONLY, read_only_proc,
+	add_proc_each(b, MOUNT_OP_MASK, 0, masked_proc, sizeof masked_proc / sizeof masked_proc[0]);
+	add_proc_each(b, MOUNT_OP_MASK, MOUNT_OP_FOLDER, masked_proc_folders,
+		      sizeof masked_proc_folders / sizeof masked_proc_folders[0]);
+	add_proc_each(b, MOUNT_OP_COVER_READ_ONLY, 0, read_only_proc,
 		      sizeof read_only_proc / sizeof read_only_proc[0]);
 }
 

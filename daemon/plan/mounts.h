@@ -20,7 +20,7 @@ enum mount_op_kind {
 	MOUNT_OP_MOVE,      /* what is mounted at target in the shared root, to the same place in the own one */
 	MOUNT_OP_PLACE,     /* target, a folder, is found for the next MOUNT_OP_MOVE; made when missing */
 	MOUNT_OP_PROC,      /* a /proc of the process's pid namespace; options are the value of hidepid */
-	MOUNT_OP_MASK,      /* target is empty: the null device or an empty folder over it */
+	MOUNT_OP_MASK,      /* target is empty: MOUNT_COVER_FILE over it, or MOUNT_COVER_FOLDER */
 	MOUNT_OP_READ_ONLY, /* what is mounted at target so far, read-only, and nothing below it */
 	MOUNT_OP_WRITABLE,  /* the same, writable again */
 	MOUNT_OP_SEAL,      /* everything mounted so far: read-only, nosuid, nodev */
@@ -37,6 +37,7 @@ enum mount_op_flags {
 	MOUNT_OP_NOEXEC = 1 << 3,
 	MOUNT_OP_DEVICES = 1 << 4, /* device nodes work on it */
 	MOUNT_OP_BLOCK = 1 << 5,   /* MOUNT_OP_DEVICE: a block device */
+	MOUNT_OP_FOLDER = 1 << 6,  /* MOUNT_OP_MASK: target is a folder */
 };
 
 struct mount_op {
@@ -79,6 +80,10 @@ int mounts_compile_system(const struct site_spec *spec, const struct host *host,
 			  size_t *ret_bytes);
 int mounts_compile_unit(const struct site_spec *spec, const struct host *host, uid_t uid, gid_t gid,
 			struct mount_list **ret, size_t *ret_bytes);
+
+/* What the container has that is empty. */
+#define MOUNT_COVER_FILE   "/dev/null"
+#define MOUNT_COVER_FOLDER "/dev/mqueue"
 
 const char *mount_op_name(enum mount_op_kind kind);
 
