@@ -39,6 +39,7 @@ struct looker {
 	/* Under the lock. */
 	bool stop;
 	struct look *asked, *answered; /* oldest first */
+	uint64_t asked_ns;             /* the last of them */
 	unsigned n_looks;              /* in both, and being looked at */
 
 	/* Of the thread. */
@@ -164,19 +165,37 @@ static void be_idle(bool idle)
 	(void)pthread_setschedparam(pthread_self(), idle ? SCHED_IDLE : SCHED_OTHER, &parameters);
 }
 
+/* Called and left with the lock, when there is a question. */
+static void wait_for_quiet(struct looker *looker)
+{
+	uint64_t latest_ns = clock_now_ns() + LOOKER_ANYWAY_NS;
+
+	while (!looker->stop) {
+		uint64_t quiet_ns = looker->asked_ns + LOOKER_QUIET_NS;
+		uint64_t at_ns = quiet_ns < latest_ns ? quiet_ns : latest_ns;
+		struct timespec until = {.tv_sec = (time_t)(at_ns / 1000000000),
+					 .tv_nsec = (long)(at_ns % 1000000000)};
+
+		if (clock_now_ns() >= at_ns)
+			break;
+		(void)pthread_cond_clockwait(&looker->wake, &looker->lock, CLOCK_MONOTONIC, &until);
+	}
+}
+
 static void *thread_main(void *userdata)
 {
-	const struct timespec pause = {.tv_nsec = LOOKER_PAUSE_NS};
 	struct looker *looker = userdata;
 
 	pthread_mutex_lock(&looker->lock);
 	while (!looker->stop) {
-		struct look *looks = looker->asked;
+		struct look *looks;
 
-		if (!looks) {
+		if (!looker->asked) {
 			pthread_cond_wait(&looker->wake, &looker->lock);
 			continue;
 		}
+		wait_for_quiet(looker);
+		looks = looker->asked;
 		looker->asked = NULL;
 		pthread_mutex_unlock(&looker->lock);
 		be_idle(true);
@@ -186,7 +205,6 @@ static void *thread_main(void *userdata)
 		DL_CONCAT(looker->answered, looks);
 		pthread_mutex_unlock(&looker->lock);
 		looker->notify(looker->userdata);
-		nanosleep(&pause, NULL);
 		pthread_mutex_lock(&looker->lock);
 	}
 	pthread_mutex_unlock(&looker->lock);
@@ -267,8 +285,11 @@ int looker_ask(struct looker *looker, const struct looker_question *question)
 		r = -EBUSY;
 	} else {
 		looker->n_looks++;
+		looker->asked_ns = clock_now_ns();
+		/* Who waits for quiet wakes by the clock alone. */
+		if (!looker->asked)
+			pthread_cond_signal(&looker->wake);
 		DL_APPEND(looker->asked, look);
-		pthread_cond_signal(&looker->wake);
 	}
 	pthread_mutex_unlock(&looker->lock);
 	if (r < 0)

@@ -7,11 +7,13 @@
 #include "connections.h"
 
 /* The thread that looks who is connected to a site, when somebody asks: after a wake, or for `torporctl why`.
- * One dump of the kernel's tables answers all that have been asked meanwhile. It looks with the policy
- * SCHED_IDLE, so that no wake waits for it; who asks gets the answer when there is time. */
+ * One dump of the kernel's tables answers all that have been asked meanwhile. The kernel walks the whole table
+ * of TCP connections for that, a millisecond and more in which it gives the processor to nobody, whatever the
+ * thread's policy is: so the thread first lets a burst of wakes be over. */
 
-#define LOOKER_QUESTIONS_MAX 1024     /* that wait; more are refused */
-#define LOOKER_PAUSE_NS      20000000 /* after a look, so that a burst of wakes shares the next one */
+#define LOOKER_QUESTIONS_MAX 1024      /* that wait; more are refused */
+#define LOOKER_QUIET_NS      10000000  /* without a question, before it looks; */
+#define LOOKER_ANYWAY_NS     100000000 /* so long after the first where they never leave off */
 
 struct looker;
 struct reaper_listener;
