@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "background.h"
 #include "clock.h"
 #include "owners.h"
 #include "reaper.h"
@@ -156,15 +156,6 @@ static void look_at(struct looker *looker, struct look *looks)
 	find_owners(looker, looks);
 }
 
-/* Whoever else has something to do goes first, on whatever processor. Not with the lock held: the loop takes
- * it. */
-static void be_idle(bool idle)
-{
-	const struct sched_param parameters = {0};
-
-	(void)pthread_setschedparam(pthread_self(), idle ? SCHED_IDLE : SCHED_OTHER, &parameters);
-}
-
 /* Called and left with the lock, when there is a question. */
 static void wait_for_quiet(struct looker *looker)
 {
@@ -189,6 +180,7 @@ static void *thread_main(void *userdata)
 	pthread_mutex_lock(&looker->lock);
 	while (!looker->stop) {
 		struct look *looks;
+		int nice;
 
 		if (!looker->asked) {
 			pthread_cond_wait(&looker->wake, &looker->lock);
@@ -198,9 +190,9 @@ static void *thread_main(void *userdata)
 		looks = looker->asked;
 		looker->asked = NULL;
 		pthread_mutex_unlock(&looker->lock);
-		be_idle(true);
+		nice = background_begin();
 		look_at(looker, looks);
-		be_idle(false);
+		background_end(nice);
 		pthread_mutex_lock(&looker->lock);
 		DL_CONCAT(looker->answered, looks);
 		pthread_mutex_unlock(&looker->lock);

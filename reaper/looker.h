@@ -8,8 +8,8 @@
 
 /* The thread that looks who is connected to a site, when somebody asks: after a wake, or for `torporctl why`.
  * One dump of the kernel's tables answers all that have been asked meanwhile. The kernel walks the whole table
- * of TCP connections for that, a millisecond and more in which it gives the processor to nobody, whatever the
- * thread's policy is: so the thread first lets a burst of wakes be over. */
+ * of TCP connections for that, a millisecond and more in which it gives the processor to nobody: so the thread
+ * first lets a burst of wakes be over. */
 
 #define LOOKER_QUESTIONS_MAX 1024      /* that wait; more are refused */
 #define LOOKER_QUIET_NS      10000000  /* without a question, before it looks; */

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "background.h"
 #include "clock.h"
 #include "fd.h"
 #include "launch.h"
@@ -19,7 +20,7 @@
 #define HELD_MAX          64                 /* threads in the place of those that a start holds */
 #define SPARES_A_THREAD   4                  /* sandboxes made ahead */
 #define QUIET_NS          UINT64_C(2000000)  /* without a start, before the next one is prepared */
-#define PREPARE_ANYWAY_NS UINT64_C(20000000) /* where starts never leave off for so long */
+#define PREPARE_ANYWAY_NS UINT64_C(20000000) /* where starts never leave off, and few are ready */
 
 struct queue {
 	struct launch_job *first, **last;
@@ -139,16 +140,15 @@ static void forget_image(struct launcher *launcher, struct launch_thread *thread
  * tried again: the next start says why. Called and left with the mutex. */
 static bool prepare(struct launcher *launcher, struct launch_thread *thread)
 {
-	const struct sched_param none = {0};
-	int r;
+	int r, nice;
 
 	launcher->preparing++;
 	pthread_mutex_unlock(&launcher->mutex);
-	(void)sched_setscheduler(0, SCHED_IDLE, &none);
+	nice = background_begin();
 	BEGIN_OWN_DESCRIPTORS();
 	r = sandbox_pool_prepare(&thread->shared->pool);
 	END_OWN_DESCRIPTORS();
-	(void)sched_setscheduler(0, SCHED_OTHER, &none);
+	background_end(nice);
 	if (r < 0)
 		log_warning("sandboxes cannot be made ahead: %s", strerror(-r));
 	pthread_mutex_lock(&launcher->mutex);
@@ -161,16 +161,19 @@ static bool prepare(struct launcher *launcher, struct launch_thread *thread)
  * the processors more. False: something else may be to do. */
 static bool wait_for_quiet(struct launcher *launcher, uint64_t since_ns)
 {
+	bool few = sandbox_pool_n_spare(&launcher->shared.pool) < launcher->n_threads;
 	uint64_t quiet_ns = launcher->last_ns + QUIET_NS, latest_ns = since_ns + PREPARE_ANYWAY_NS;
-	uint64_t at_ns = quiet_ns < latest_ns ? quiet_ns : latest_ns;
+	uint64_t at_ns = few && latest_ns < quiet_ns ? latest_ns : quiet_ns;
 	struct timespec until = {.tv_sec = (time_t)(at_ns / 1000000000), .tv_nsec = (long)(at_ns % 1000000000)};
 
 	if (launcher->preparing >= launcher->max_preparing) {
 		pthread_cond_wait(&launcher->changed, &launcher->mutex);
 		return false;
 	}
-	return clock_now_ns() >= at_ns ||
-	       pthread_cond_clockwait(&launcher->changed, &launcher->mutex, CLOCK_MONOTONIC, &until) != 0;
+	if (clock_now_ns() >= at_ns)
+		return true;
+	(void)pthread_cond_clockwait(&launcher->changed, &launcher->mutex, CLOCK_MONOTONIC, &until);
+	return false; /* there may have been a start meanwhile, by another thread */
 }
 
 /* Takes jobs, and prepares later ones when there are none, until the launcher stops. Called and left with the

@@ -149,6 +149,16 @@ static int begin_spare(struct sandbox_pool *pool, struct shared_root *shared, st
 	return 1;
 }
 
+unsigned sandbox_pool_n_spare(struct sandbox_pool *pool)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&pool->mutex);
+	n = pool->n_spare;
+	pthread_mutex_unlock(&pool->mutex);
+	return n;
+}
+
 int sandbox_pool_prepare(struct sandbox_pool *pool)
 {
 	autofree struct mount_list *list = NULL;

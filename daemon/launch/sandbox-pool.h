@@ -34,6 +34,9 @@ void sandbox_pool_finish(struct sandbox_pool *pool);
 int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan, struct sandbox *ret,
 		      enum launch_step *step, const char **detail);
 
+/* How many are made ahead, just now. */
+unsigned sandbox_pool_n_spare(struct sandbox_pool *pool);
+
 /* Makes one more ahead, of the last start's kind (before the first there is nothing to do), and the shared root
  * anew when it is old. 1: there is more to do; 0: all is ready; -errno. */
 int sandbox_pool_prepare(struct sandbox_pool *pool);
