@@ -217,6 +217,7 @@ static int parse_unix(const void *data, size_t size, struct sockdiag_socket *ret
 	ret->state = message->udiag_state;
 	ret->type = message->udiag_type;
 	ret->inode = message->udiag_ino;
+	ret->cookie = (uint64_t)message->udiag_cookie[1] << 32 | message->udiag_cookie[0];
 	size -= NLMSG_ALIGN(sizeof *message);
 	name = find_attribute(attributes, size, UNIX_DIAG_NAME);
 	if (name) {

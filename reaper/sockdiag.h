@@ -23,7 +23,7 @@ struct sockdiag_socket {
 	bool dated;              /* last_data_age_us is known (TCP) */
 	bool asked;              /* bytes that came in are the last that moved (TCP) */
 	uint64_t last_data_age_us;
-	uint64_t cookie;     /* of this socket alone, as long as it lives (TCP, UDP) */
+	uint64_t cookie;     /* of this socket alone, as long as it lives */
 	const void *address; /* in_addr, in6_addr; of a unix socket sun_path, its length in address_bytes */
 	size_t address_bytes;
 	const void *peer;   /* in_addr, in6_addr; NULL of unix sockets */

@@ -260,7 +260,19 @@ static void count_tcp(struct tally_table *table, struct tally *counts, const str
 		counts->queued++;
 }
 
-static void count_unix(struct tally *counts, const struct sockdiag_socket *socket)
+/* The kernel dates nothing of a unix connection: there may be a request under way from when it was first seen,
+ * or was last seen with an answer on its way. */
+static void count_undated(struct tally_table *table, struct tally *counts, const struct tally *site,
+			  const struct sockdiag_socket *socket)
+{
+	if (socket->wqueue > 0)
+		requests_answered(&table->requests, socket->cookie);
+	if (requests_age_us(&table->requests, socket->cookie, 0) < site->request_timeout_us)
+		counts->undated++;
+}
+
+static void count_unix(struct tally_table *table, struct tally *counts, const struct tally *site,
+		       const struct sockdiag_socket *socket)
 {
 	if (socket->state == TCP_LISTEN) {
 		counts->waiting += socket->rqueue;
@@ -270,6 +282,8 @@ static void count_unix(struct tally *counts, const struct sockdiag_socket *socke
 	} else if (socket->state == TCP_ESTABLISHED) {
 		counts->connections++;
 		counts->queued += socket->rqueue > 0 || socket->wqueue > 0;
+		if (site->request_timeout_us > 0)
+			count_undated(table, counts, site, socket);
 	}
 }
 
@@ -301,7 +315,7 @@ static bool count(struct tally_table *table, const struct tally_key *key, const 
 		if (entry->tally->list)
 			connections_note(entry->tally->list, entry->number, socket);
 		if (socket->table == SOCKDIAG_UNIX)
-			count_unix(&entry->counts, socket);
+			count_unix(table, &entry->counts, entry->tally, socket);
 		else if (socket->table == SOCKDIAG_UDP4 || socket->table == SOCKDIAG_UDP6)
 			count_udp(&entry->counts, socket);
 		else
@@ -370,6 +384,7 @@ static void add_up(struct tally *sum, const struct tally *counts, unsigned numbe
 	sum->waiting += counts->waiting;
 	sum->queued += counts->queued;
 	sum->requests += counts->requests;
+	sum->undated += counts->undated;
 	if (counts->last_data_age_us < sum->last_data_age_us)
 		sum->last_data_age_us = counts->last_data_age_us;
 }

@@ -20,9 +20,10 @@ struct tally {
 	unsigned waiting;            /* connections or datagrams in the listeners' queues */
 	unsigned queued;             /* connections with unread or unsent bytes */
 	unsigned requests;           /* connections on which the program owes an answer */
+	unsigned undated;            /* unix connections on which it may owe one */
 	uint64_t last_data_age_us;   /* IDLE_NEVER: no connection that tells */
-	uint64_t request_timeout_us; /* given: see request.h; 0: bytes that come in count like those that go out
-				      */
+	uint64_t request_timeout_us; /* given: see request.h; 0: bytes that come in count like those that go
+					out, and unix connections are never undated */
 	unsigned n_listeners;        /* added so far */
 	uint64_t neglected; /* bit i: something waits at the i-th of them, and no connection is open; 0 to 63 */
 	uint64_t attended;  /* bit i: a connection of it is open */

@@ -16,6 +16,7 @@ const char *busy_reason_text(enum busy_reason reason)
 		[BUSY_DATA] = "bytes moved on a connection",
 		[BUSY_QUEUED] = "a connection has unread or unsent bytes",
 		[BUSY_REQUEST] = "a request is under way",
+		[BUSY_UNDATED] = "a request may be under way on a connection over a unix socket",
 		[BUSY_CONNECTION] = "a connection is open",
 		[BUSY_CPU] = "it uses CPU time",
 		[BUSY_ANNOUNCED] = "it says that it is busy",
@@ -79,6 +80,8 @@ static enum busy_reason use_now(const struct idle_state *state, const struct idl
 		return BUSY_QUEUED;
 	if (sample->requests > 0)
 		return BUSY_REQUEST;
+	if (sample->undated > 0)
+		return BUSY_UNDATED;
 	if (policy->connections_busy && sample->connections > 0)
 		return BUSY_CONNECTION;
 	if (!(state->cpu <= policy->idle_cpu)) /* so that NaN is busy */

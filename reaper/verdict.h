@@ -23,6 +23,7 @@ struct idle_sample {
 	unsigned waiting;          /* connections (or datagrams) in the listeners' queues */
 	unsigned queued;           /* open connections with unread or unsent bytes */
 	unsigned requests;         /* open connections on which an answer is owed */
+	unsigned undated;          /* open connections on which one may be owed */
 	uint64_t last_data_age_us; /* since bytes moved on a connection; IDLE_NEVER: there is none */
 	uint64_t cpu_usage_us;     /* CPU time used since the container started */
 	bool announced_busy;       /* sd_notify */
@@ -44,6 +45,7 @@ enum busy_reason {
 	BUSY_DATA,
 	BUSY_QUEUED,
 	BUSY_REQUEST,
+	BUSY_UNDATED,
 	BUSY_CONNECTION,
 	BUSY_CPU,
 	BUSY_ANNOUNCED,

@@ -55,6 +55,7 @@ static void fill_sample(struct watched *site)
 		.waiting = site->tally.waiting,
 		.queued = site->tally.queued,
 		.requests = site->tally.requests,
+		.undated = site->tally.undated,
 		.last_data_age_us = site->tally.last_data_age_us,
 	};
 

@@ -104,7 +104,8 @@ static bool moves_bytes(struct view *view)
 	enum busy_reason reason = view->watched ? view->activity.reason : BUSY_NOT;
 	char span[64];
 
-	if (reason == BUSY_QUEUED || reason == BUSY_REQUEST || reason == BUSY_CONNECTION)
+	if (reason == BUSY_QUEUED || reason == BUSY_REQUEST || reason == BUSY_UNDATED ||
+	    reason == BUSY_CONNECTION)
 		return say(view, busy_reason_text(reason));
 	if (reason != BUSY_DATA)
 		return false;

@@ -503,7 +503,9 @@ static const struct key keys[] = {
 		 "when "
 		 "that was so first. After that it does not count, and neither do further bytes that come in, "
 		 "until the program sends something: visitors who drip hold nothing awake. infinity is as long "
-		 "as it is open; with 0 requests are not looked for, and all bytes count."},
+		 "as it is open; with 0 requests are not looked for, and all bytes count. Of a connection "
+		 "over a unix socket nobody can tell what moved last, and when: it counts for so long from "
+		 "when it was first seen, and anew when an answer was seen on its way; with 0 not at all."},
 	{HIBERNATE("Keep", type_choice, keep), .argument = "no|warm|awake", .choices = keep_choices,
 	 .fallback = "no",
 	 .help = "What is spared to the site: with warm it is frozen but never paged out or stopped, with "

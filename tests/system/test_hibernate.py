@@ -325,7 +325,7 @@ def test_a_drain_does_not_wait_for_an_idle_connection(torpor):
 
 def test_an_idle_site_is_not_drained(quick):
     address = quick.add_site("a", str(quick.run / "a.sock"), container={**DRAIN, "DrainSec": "1d"},
-                             hibernate={"FreezeAfterSec": "200ms", "StopAfterSec": "400ms"})
+                             hibernate={"FreezeAfterSec": "200ms", "StopAfterSec": "400ms", "RequestTimeoutSec": "100ms"})
     quick.start()
     with HttpConnection(address) as connection, quick.events("a") as events:
         connection.get()

@@ -25,26 +25,32 @@ def busy(torpor, site, text):
     wait_until(lambda: text in (torpor.status(site).get("busy") or ""), f"busy: {text}")
 
 
+def at(torpor, kind):
+    return torpor.address() if kind == "tcp" else str(torpor.run / "a.sock")
+
+
+@pytest.mark.parametrize("kind, hold", [("tcp", "a request is under way"), ("unix", "a request may be under way")])
 @pytest.mark.parametrize("kept", [False, True])
-def test_a_long_request_holds_it_awake(quick, kept):
+def test_a_long_request_holds_it_awake(quick, kept, kind, hold):
     """It waits for nothing but its time, which would stand still."""
-    address = quick.add_site("a", hibernate=QUICK)
+    address = quick.add_site("a", at(quick, kind), hibernate={**QUICK, "RequestTimeoutSec": "5s"})
     quick.start()
     with HttpConnection(address) as connection, quick.events("a") as events:
         if kept:
             connection.get()
             time.sleep(TICK)
         connection.send("/slow?ms=1200")
-        busy(quick, "a", "a request is under way")
+        busy(quick, "a", hold)
         assert connection.receive().text == "slow\n"
         assert "frozen" not in events.transitions("a")
         events.wait_event(to="frozen")
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
 @pytest.mark.parametrize("timeout, frozen", [("400ms", True), ("0", True), ("infinity", False)])
-def test_a_request_counts_for_so_long(quick, timeout, frozen):
+def test_a_request_counts_for_so_long(quick, timeout, frozen, kind):
     """What nobody answers is a message that wants no answer."""
-    address = quick.add_site("a", exec_start="/helpers/probe-server",
+    address = quick.add_site("a", at(quick, kind), exec_start="/helpers/probe-server",
                              hibernate={**QUICK, "RequestTimeoutSec": timeout})
     quick.start()
     quick.visit("a", address)
@@ -53,7 +59,7 @@ def test_a_request_counts_for_so_long(quick, timeout, frozen):
         if frozen:
             events.wait_event(to="frozen")
         else:
-            busy(quick, "a", "a request is under way")
+            busy(quick, "a", "under way")
             time.sleep(0.6)
             assert quick.state("a") == "awake"
         sock.sendall(b"counter HTTP/1.0\r\n\r\n")
@@ -107,8 +113,7 @@ def test_an_answer_in_time_is_use(quick):
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_open_connections_may_be_use(quick, kind):
-    address = quick.address() if kind == "tcp" else str(quick.run / "a.sock")
-    quick.add_site("a", address, hibernate={**QUICK, "FreezeConnections": "no"})
+    address = quick.add_site("a", at(quick, kind), hibernate={**QUICK, "FreezeConnections": "no", "RequestTimeoutSec": "0"})
     quick.start()
     with HttpConnection(address) as connection, quick.events("a") as events:
         connection.get()

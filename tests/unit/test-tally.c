@@ -287,6 +287,57 @@ static void test_unix_path(void **unused)
 	assert_return_code(rmdir(directory), errno);
 }
 
+/* Open connections that the kernel does not date, of a site whose requests may take so long. */
+static unsigned undated(struct tally_table *table, struct sockdiag *diag,
+			const struct reaper_listener *listener, uint64_t request_timeout_us)
+{
+	struct tally tally;
+
+	tally_table_clear(table);
+	tally_init(&tally);
+	tally.request_timeout_us = request_timeout_us;
+	assert_int_equal(tally_table_add(table, listener, &tally), 0);
+	tally_table_scan(table, diag);
+	assert_true(tally.known);
+	return tally.undated;
+}
+
+/* A request may be under way for as long as it may take, from the first look, and anew from each answer. */
+static void test_unix_undated(void **unused)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	char directory[] = "/tmp/torpor-test.XXXXXX";
+	struct reaper_listener listener;
+	struct tally_table table = {0};
+	struct sockdiag *diag;
+	int fd, client_fd, server_fd;
+	char byte;
+
+	(void)unused;
+	assert_non_null(mkdtemp(directory));
+	snprintf(un.sun_path, sizeof un.sun_path, "%s/s", directory);
+	fd = open_socket(&un, sizeof un, SOCK_STREAM, &listener);
+	assert_int_equal(sockdiag_create(&diag), 0);
+	client_fd = connect_to(&listener);
+	assert_int_equal(undated(&table, diag, &listener, IDLE_NEVER), 0); /* waits */
+	server_fd = accept_from(fd);
+	assert_int_equal(undated(&table, diag, &listener, IDLE_NEVER), 1);
+	assert_int_equal(undated(&table, diag, &listener, 0), 0);
+	assert_int_equal(undated(&table, diag, &listener, 1), 0);
+	assert_int_equal(undated(&table, diag, &listener, IDLE_NEVER), 1);
+	assert_int_equal(write(server_fd, "x", 1), 1);
+	assert_int_equal(undated(&table, diag, &listener, 1), 1);
+	assert_int_equal(read(client_fd, &byte, 1), 1);
+	assert_int_equal(undated(&table, diag, &listener, 1), 0);
+	tally_table_finish(&table);
+	sockdiag_destroy(diag);
+	close(client_fd);
+	close(server_fd);
+	close(fd);
+	unlink(un.sun_path);
+	rmdir(directory);
+}
+
 /* Sites are told apart: exact before wildcard, stream from datagram; who is not asked for leaves nothing. */
 static void test_matching(void **unused)
 {
@@ -553,19 +604,13 @@ static void test_many(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tcp4),
-		cmocka_unit_test(test_tcp4_wildcard),
-		cmocka_unit_test(test_tcp6_wildcard),
-		cmocka_unit_test(test_tcp6_mapped),
-		cmocka_unit_test(test_unix_abstract),
-		cmocka_unit_test(test_unix_path),
-		cmocka_unit_test(test_matching),
-		cmocka_unit_test(test_scope),
-		cmocka_unit_test(test_unix_other_network),
-		cmocka_unit_test(test_tcp_closing),
-		cmocka_unit_test(test_datagrams),
-		cmocka_unit_test(test_unsupported),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_tcp4),          cmocka_unit_test(test_tcp4_wildcard),
+		cmocka_unit_test(test_tcp6_wildcard), cmocka_unit_test(test_tcp6_mapped),
+		cmocka_unit_test(test_unix_abstract), cmocka_unit_test(test_unix_path),
+		cmocka_unit_test(test_unix_undated),  cmocka_unit_test(test_matching),
+		cmocka_unit_test(test_scope),         cmocka_unit_test(test_unix_other_network),
+		cmocka_unit_test(test_tcp_closing),   cmocka_unit_test(test_datagrams),
+		cmocka_unit_test(test_unsupported),   cmocka_unit_test(test_many),
 		cmocka_unit_test(test_several),
 	};
 
