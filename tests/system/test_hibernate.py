@@ -483,6 +483,24 @@ def test_no_wake_up_while_nothing_is_awake(torpor):
     assert not woken, "\n".join(woken)
 
 
+@pytest.mark.parametrize("end", ["Freeze", "Stop", "exit"])
+def test_no_scan_after_the_last_one_sleeps(torpor, end):
+    """The one that would have come is called off at once."""
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nScanIntervalSec=4min\nMemoryPressureWatch=no\n")
+    address = torpor.add_site("a")
+    torpor.start()
+    torpor.visit("a", address)
+    if end == "Freeze":
+        torpor.freeze("a")
+    elif end == "Stop":
+        torpor.call("Stop", site="a")
+    else:
+        with connect(address) as sock:
+            sock.sendall(b"GET /exit?code=0 HTTP/1.1\r\n\r\n")
+            torpor.wait_state("a", "cold")
+    wait_until(lambda: tasks.rest(torpor.pid), "rest")
+
+
 def test_sigterm_ends_all_of_them(torpor):
     addresses = [torpor.add_site(f"site{i}") for i in range(20)]
     torpor.start()
