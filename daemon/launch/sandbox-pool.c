@@ -30,28 +30,8 @@ void sandbox_pool_finish(struct sandbox_pool *pool)
 		shared_root_finish(&pool->shared_roots[i]);
 	while (pool->n_spare > 0)
 		sandbox_finish(&pool->spare[--pool->n_spare]);
-	free((void *)pool->last.list);
+	sandbox_kinds_finish(&pool->kinds);
 	pthread_mutex_destroy(&pool->mutex);
-}
-
-/* The next start is likely to be of the same kind. */
-static int remember(struct sandbox_pool *pool, struct shared_root *shared, const struct sandbox_kind *kind)
-{
-	void *copy;
-
-	pool->last_shared = shared;
-	pool->last.private_users = kind->private_users;
-	if (pool->last.list_bytes == kind->list_bytes &&
-	    memcmp(pool->last.list, kind->list, kind->list_bytes) == 0)
-		return 0;
-	copy = malloc(kind->list_bytes);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, kind->list, kind->list_bytes);
-	free((void *)pool->last.list);
-	pool->last.list = copy;
-	pool->last.list_bytes = kind->list_bytes;
-	return 0;
 }
 
 /* The shared root's namespace, which another thread may replace meanwhile: a descriptor of the caller's own. */
@@ -92,7 +72,7 @@ int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan,
 	r = shared_root_refresh(root, plan->shared_mounts->data, pool->host.mounts_fd, UINT64_MAX, detail);
 	if (r == 0) {
 		*step = STEP_SANDBOX;
-		r = remember(pool, root, &kind);
+		r = sandbox_kinds_use(&pool->kinds, root, &kind);
 	}
 	if (r == 0)
 		taken = take_spare(pool, root, &kind, ret);
@@ -106,46 +86,91 @@ int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan,
 	return r;
 }
 
-/* Closes the spares that the next start could not use. */
-static void drop_unfit(struct sandbox_pool *pool)
+/* How many there are for a kind. */
+static unsigned count_spares(const struct sandbox_pool *pool, const struct known_kind *known)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < pool->n_spare; i++)
-		if (sandbox_fits(&pool->spare[i], pool->last_shared, &pool->last))
-			pool->spare[n++] = pool->spare[i];
-		else
-			sandbox_finish(&pool->spare[i]);
-	pool->n_spare = n;
+		n += sandbox_fits(&pool->spare[i], known->shared, &known->kind);
+	return n;
 }
 
-/* What to make the next spare for: *list is a copy of the kind's, to be freed. 1, 0: enough are there, or
- * -errno. Called with the mutex. */
-static int begin_spare(struct sandbox_pool *pool, struct shared_root *shared, struct sandbox_kind *kind,
-		       struct mount_list **list)
+/* Each kind has an equal part of the places. NULL: all have theirs. */
+static struct known_kind *find_neediest(struct sandbox_pool *pool)
+{
+	unsigned least = pool->kinds.n > 0 ? pool->max_spare / pool->kinds.n : 0;
+	struct known_kind *neediest = NULL;
+
+	for (unsigned i = 0; i < pool->kinds.n; i++) {
+		struct known_kind *known = &pool->kinds.known[i];
+		unsigned n = count_spares(pool, known) + known->making;
+
+		if (n < least) {
+			least = n;
+			neediest = known;
+		}
+	}
+	return neediest;
+}
+
+/* Whether a spare is of a kind that starts ask for, and not one of more than its part. */
+static bool is_fit(const struct sandbox_pool *pool, const struct sandbox *spare)
+{
+	for (unsigned i = 0; i < pool->kinds.n; i++) {
+		const struct known_kind *known = &pool->kinds.known[i];
+
+		if (sandbox_fits(spare, known->shared, &known->kind))
+			return count_spares(pool, known) <= pool->max_spare / pool->kinds.n;
+	}
+	return false;
+}
+
+static void drop_unfit(struct sandbox_pool *pool)
+{
+	for (unsigned i = pool->n_spare; i-- > 0;)
+		if (!is_fit(pool, &pool->spare[i])) {
+			sandbox_finish(&pool->spare[i]);
+			pool->spare[i] = pool->spare[--pool->n_spare];
+		}
+}
+
+static int refresh_shared(struct sandbox_pool *pool)
 {
 	const char *detail;
-	int r;
+	int r = 0;
 
-	if (!pool->last.list)
-		return 0;
-	r = shared_root_refresh(pool->last_shared, pool->last_shared->list, pool->host.mounts_fd,
-				SHARED_ROOT_AGE_NS, &detail);
+	for (unsigned i = 0; r == 0 && i < pool->kinds.n; i++)
+		r = shared_root_refresh(pool->kinds.known[i].shared, pool->kinds.known[i].shared->list,
+					pool->host.mounts_fd, SHARED_ROOT_AGE_NS, &detail);
+	return r;
+}
+
+/* What to make the next spare for: *list is a copy of the kind's, to be freed, *of the root that it is copied
+ * from. 1, 0: enough are there, or -errno. Called with the mutex. */
+static int begin_spare(struct sandbox_pool *pool, struct shared_root **of, struct shared_root *shared,
+		       struct sandbox_kind *kind, struct mount_list **list)
+{
+	struct known_kind *known;
+	int r = refresh_shared(pool);
+
 	if (r < 0)
 		return r;
 	drop_unfit(pool);
-	if (pool->n_spare + pool->n_making >= pool->max_spare)
+	known = find_neediest(pool);
+	if (!known)
 		return 0;
-	*list = malloc(pool->last.list_bytes);
+	*list = malloc(known->kind.list_bytes);
 	if (!*list)
 		return -ENOMEM;
-	memcpy(*list, pool->last.list, pool->last.list_bytes);
-	*kind = pool->last;
+	memcpy(*list, known->kind.list, known->kind.list_bytes);
+	*kind = known->kind;
 	kind->list = *list;
-	r = hold_shared(pool->last_shared, shared);
+	*of = known->shared;
+	r = hold_shared(known->shared, shared);
 	if (r < 0)
 		return r;
-	pool->n_making++;
+	known->making++;
 	return 1;
 }
 
@@ -163,23 +188,28 @@ int sandbox_pool_prepare(struct sandbox_pool *pool)
 {
 	autofree struct mount_list *list = NULL;
 	struct sandbox made = SANDBOX_NONE;
-	struct shared_root shared;
+	struct shared_root shared, *of;
+	struct known_kind *known;
 	struct sandbox_kind kind;
 	const char *detail;
 	int r;
 
 	pthread_mutex_lock(&pool->mutex);
-	r = begin_spare(pool, &shared, &kind, &list);
+	r = begin_spare(pool, &of, &shared, &kind, &list);
 	pthread_mutex_unlock(&pool->mutex);
 	if (r <= 0)
 		return r;
 	r = sandbox_make(&made, &pool->host, &shared, &kind, &detail);
 	shared_root_finish(&shared);
 	pthread_mutex_lock(&pool->mutex);
-	pool->n_making--;
-	if (r == 0)
+	known = sandbox_kinds_find(&pool->kinds, of, &kind);
+	if (known && known->making > 0)
+		known->making--;
+	if (r == 0 && known && pool->n_spare < pool->max_spare)
 		pool->spare[pool->n_spare++] = made;
-	r = r < 0 ? r : pool->n_spare + pool->n_making < pool->max_spare;
+	else
+		sandbox_finish(&made);
+	r = r < 0 ? r : find_neediest(pool) != NULL;
 	pthread_mutex_unlock(&pool->mutex);
 	return r;
 }

@@ -4,7 +4,7 @@
 #include <pthread.h>
 
 #include "plan.h"
-#include "sandbox.h"
+#include "sandbox-kinds.h"
 #include "step.h"
 
 #define SANDBOX_POOL_MAX 64 /* one costs the kernel about 150 KiB */
@@ -18,9 +18,8 @@ struct sandbox_pool {
 	pthread_mutex_t mutex;              /* guards what follows */
 	struct shared_root shared_roots[2]; /* for the default root, and for roots of sites' own */
 	struct sandbox spare[SANDBOX_POOL_MAX];
-	unsigned n_spare, n_making;
-	struct shared_root *last_shared; /* what the last start's was made from; NULL: none yet */
-	struct sandbox_kind last;        /* its list is owned; NULL: none yet */
+	unsigned n_spare;
+	struct sandbox_kinds kinds; /* for which they are */
 };
 
 /* max_spare: how many to keep, at most SANDBOX_POOL_MAX. */
@@ -37,6 +36,7 @@ int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan,
 /* How many are made ahead, just now. */
 unsigned sandbox_pool_n_spare(struct sandbox_pool *pool);
 
-/* Makes one more ahead, of the last start's kind (before the first there is nothing to do), and the shared root
- * anew when it is old. 1: there is more to do; 0: all is ready; -errno. */
+/* Makes one more ahead, of the kind of recent starts of which fewest are there (before the first start there is
+ * nothing to do), and the shared roots anew when they are old. 1: there is more to do; 0: all is ready; -errno.
+ */
 int sandbox_pool_prepare(struct sandbox_pool *pool);

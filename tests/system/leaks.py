@@ -144,7 +144,7 @@ class Sites:
 
 
 def launchers_rest(torpor):
-    """Whether they have made all the sandboxes ahead that they want: by idle priority, and so whenever there is time."""
+    """Whether they have made all the sandboxes ahead that they want: in the background, so whenever there is time."""
     return all(task.at_rest for task in tasks.tasks(torpor.pid).values() if task.gone or task.name == "launcher")
 
 

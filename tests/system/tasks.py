@@ -4,7 +4,7 @@ import os
 import pathlib
 import re
 
-SCHED_IDLE = 5
+SCHED_BATCH = 3  # of work in the background
 # System calls that wait, and which of their arguments says how long: without end where it is a null pointer, or -1.
 # (asm/unistd.h; the number of the argument counts from 0.)
 WAITS = {
@@ -42,7 +42,7 @@ class Task:
     @property
     def at_rest(self):
         """It waits, and no time ends that: only what happens does. It has nothing to do that had to be put off either."""
-        if self.gone or self.policy == SCHED_IDLE or not self.call[0].isdigit():
+        if self.gone or self.policy == SCHED_BATCH or not self.call[0].isdigit():
             return False
         name, argument = WAITS.get(int(self.call[0]), (None, 0))
         if name is None:
@@ -56,7 +56,7 @@ class Task:
         number = self.call[0]
         name = WAITS[int(number)][0] if number.isdigit() and int(number) in WAITS else f"system call {number}"
         return (f"{self.number} {self.name}: {self.state}, {name}({', '.join(self.call[1:7])}), "
-                f"{self.switches} waits{', SCHED_IDLE' if self.policy == SCHED_IDLE else ''}; {' < '.join(self.stack)}")
+                f"{self.switches} waits{', SCHED_BATCH' if self.policy == SCHED_BATCH else ''}; {' < '.join(self.stack)}")
 
 
 def tasks(pid):

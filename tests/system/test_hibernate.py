@@ -474,7 +474,7 @@ def test_no_wake_up_while_nothing_is_awake(torpor):
     torpor.freeze("site0")
     torpor.call("Stop", site="site1")
     torpor.call("Stop", site="site2")
-    before = wait_until(lambda: tasks.rest(torpor.pid), "rest", 300)  # what idle priority does has to be done, too
+    before = wait_until(lambda: tasks.rest(torpor.pid), "rest", 300)  # what is done in the background has to be done, too
     time.sleep(3)
     after = tasks.tasks(torpor.pid)
     assert before.keys() == after.keys()
