@@ -7,24 +7,29 @@
  *        [--kind=tcp4|tcp6|unix] [--cgroup=DIR]
  *
  * --others adds listeners that are not tracked, as cold sites have. --cgroup names a cgroup v2 directory in
- * which each site gets a cgroup of its own; without it all read one file that looks like cpu.stat. Each
- * connection takes two of the files that RLIMIT_NOFILE allows. */
+ * which each site gets a cgroup of its own; without it all read one file that looks like cpu.stat. The clients
+ * are a process of their own, with its own share of the files that RLIMIT_NOFILE allows. */
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "fd.h"
 #include "reaper.h"
+
+#define REQUEST_TIMEOUT_US 120000000 /* the default of RequestTimeoutSec= */
 
 struct options {
 	unsigned listeners, connections, others, scans, interval_ms;
@@ -91,13 +96,33 @@ static int open_listener(const char *kind, struct reaper_listener *ret)
 	return fd;
 }
 
-static void open_connection(int listener_fd, const struct reaper_listener *listener)
+static void connect_to(const struct reaper_listener *listener)
 {
 	int fd = socket(listener->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&listener->address, listener->length) < 0 ||
-	    accept4(listener_fd, NULL, NULL, SOCK_CLOEXEC) < 0)
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&listener->address, listener->length) < 0)
 		fail("connection");
+}
+
+/* Connects to the listeners in turn, from a child that lives until it is killed, or its parent dies. */
+static pid_t open_connections(const struct options *options, const int *fds,
+			      const struct reaper_listener *listeners)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		fail("fork");
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (unsigned i = 0; i < options->connections; i++)
+			connect_to(&listeners[i % options->listeners]);
+		pause();
+		_exit(0);
+	}
+	for (unsigned i = 0; i < options->connections; i++)
+		if (accept4(fds[i % options->listeners], NULL, NULL, SOCK_CLOEXEC) < 0)
+			fail("accept");
+	return pid;
 }
 
 /* The directory that the n-th site's CPU time is read in. */
@@ -201,7 +226,8 @@ int main(int argc, char **argv)
 	struct options options;
 	struct rlimit limit;
 	struct reaper *reaper;
-	int parent_fd, *fds, r;
+	int parent_fd, *fds;
+	pid_t clients;
 
 	parse_options(argc, argv, &options);
 	getrlimit(RLIMIT_NOFILE, &limit);
@@ -210,16 +236,15 @@ int main(int argc, char **argv)
 	parent_fd = open_parent(&options, directory);
 	listeners = calloc(options.listeners, sizeof *listeners);
 	fds = calloc(options.listeners, sizeof *fds);
-	r = reaper_create(options.interval_ms * 1000, ignore, NULL, &reaper);
-	if (!listeners || !fds || r < 0)
-		fail("reaper");
-
+	if (!listeners || !fds)
+		fail("memory");
 	for (unsigned i = 0; i < options.listeners; i++)
 		fds[i] = open_listener(options.kind, &listeners[i]);
 	for (unsigned i = 0; i < options.others; i++)
 		open_listener(options.kind, &other);
-	for (unsigned i = 0; i < options.connections; i++)
-		open_connection(fds[i % options.listeners], &listeners[i % options.listeners]);
+	clients = open_connections(&options, fds, listeners);
+	if (reaper_create(options.interval_ms * 1000, ignore, NULL, &reaper) < 0) /* after the fork: a thread */
+		fail("reaper");
 	for (unsigned i = 0; i < options.listeners; i++) {
 		struct reaper_site site = {
 			.id = i,
@@ -227,6 +252,7 @@ int main(int argc, char **argv)
 			.listeners = &listeners[i],
 			.n_listeners = 1,
 			.policy = {.freeze_after_us = IDLE_NEVER, .stop_after_us = IDLE_NEVER},
+			.request_timeout_us = REQUEST_TIMEOUT_US,
 		};
 
 		if (reaper_track(reaper, &site) < 0)
@@ -234,6 +260,8 @@ int main(int argc, char **argv)
 	}
 	measure(&options, reaper);
 	reaper_destroy(reaper);
+	kill(clients, SIGKILL);
+	waitpid(clients, NULL, 0);
 	clean_up(&options, parent_fd, directory);
 	free(listeners);
 	free(fds);
