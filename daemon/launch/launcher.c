@@ -16,6 +16,7 @@
 #include "launch.h"
 #include "log.h"
 #include "own-descriptors.h"
+#include "stretch.h"
 
 #define HELD_MAX          64                 /* threads in the place of those that a start holds */
 #define SPARES_A_THREAD   4                  /* sandboxes made ahead */
@@ -135,23 +136,48 @@ static void forget_image(struct launcher *launcher, struct launch_thread *thread
 	pthread_mutex_lock(&launcher->mutex);
 }
 
-/* Part of the preparation of later starts; whether there is more of it. It takes only what the processors have
- * to spare: as it may wait for that, half of the threads always stay away from it. Where it fails it is not
- * tried again: the next start says why. Called and left with the mutex. */
-static bool prepare(struct launcher *launcher, struct launch_thread *thread)
+/* Waits for a processor that has nothing better to do. Nothing is held meanwhile. Called and left with the
+ * mutex. */
+static void wait_for_processor(struct launcher *launcher)
 {
-	int r, nice;
+	int nice;
 
-	launcher->preparing++;
 	pthread_mutex_unlock(&launcher->mutex);
 	nice = background_begin();
+	(void)sched_yield();
+	background_end(nice);
+	pthread_mutex_lock(&launcher->mutex);
+}
+
+/* Called and left with the mutex. */
+static int make_ahead(struct launcher *launcher, struct launch_thread *thread)
+{
+	int r;
+
+	pthread_mutex_unlock(&launcher->mutex);
+	STRETCH("preparing", "-");
 	BEGIN_OWN_DESCRIPTORS();
 	r = sandbox_pool_prepare(&thread->shared->pool);
 	END_OWN_DESCRIPTORS();
-	background_end(nice);
 	if (r < 0)
 		log_warning("sandboxes cannot be made ahead: %s", strerror(-r));
 	pthread_mutex_lock(&launcher->mutex);
+	return r;
+}
+
+/* Part of the preparation of later starts; whether there is more of it. It begins when a processor has
+ * something to spare: as it may wait for that, half of the threads always stay away from it. Once begun it goes
+ * on like any other work: who makes namespaces and mounts takes locks that are the whole kernel's, and whoever
+ * wants one of them would wait until he who has it is given a processor again. Where it fails it is not tried
+ * again: the next start says why. Called and left with the mutex. */
+static bool prepare(struct launcher *launcher, struct launch_thread *thread)
+{
+	int r = 1;
+
+	launcher->preparing++;
+	wait_for_processor(launcher);
+	if (!launcher->waiting.first)
+		r = make_ahead(launcher, thread);
 	launcher->preparing--;
 	pthread_cond_broadcast(&launcher->changed);
 	return r > 0;

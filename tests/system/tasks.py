@@ -4,7 +4,7 @@ import os
 import pathlib
 import re
 
-SCHED_BATCH = 3  # of work in the background
+SCHED_OTHER = 0
 # System calls that wait, and which of their arguments says how long: without end where it is a null pointer, or -1.
 # (asm/unistd.h; the number of the argument counts from 0.)
 WAITS = {
@@ -33,7 +33,8 @@ class Task:
             self.name = re.search(r"^Name:\t(.*)$", status, re.M)[1]
             self.state = re.search(r"^State:\t(.*)$", status, re.M)[1]
             self.switches = int(re.search(r"^voluntary_ctxt_switches:\t(\d+)$", status, re.M)[1])
-            self.policy = int((path / "stat").read_text().rpartition(")")[2].split()[38])
+            stat = (path / "stat").read_text().rpartition(")")[2].split()
+            self.nice, self.policy = int(stat[16]), int(stat[38])
             self.call = (path / "syscall").read_text().split()
             self.stack = read_stack(path)
         except (FileNotFoundError, ProcessLookupError):
@@ -42,7 +43,7 @@ class Task:
     @property
     def at_rest(self):
         """It waits, and no time ends that: only what happens does. It has nothing to do that had to be put off either."""
-        if self.gone or self.policy == SCHED_BATCH or not self.call[0].isdigit():
+        if self.gone or self.policy != SCHED_OTHER or not self.call[0].isdigit():
             return False
         name, argument = WAITS.get(int(self.call[0]), (None, 0))
         if name is None:
@@ -56,7 +57,7 @@ class Task:
         number = self.call[0]
         name = WAITS[int(number)][0] if number.isdigit() and int(number) in WAITS else f"system call {number}"
         return (f"{self.number} {self.name}: {self.state}, {name}({', '.join(self.call[1:7])}), "
-                f"{self.switches} waits{', SCHED_BATCH' if self.policy == SCHED_BATCH else ''}; {' < '.join(self.stack)}")
+                f"policy {self.policy}, nice {self.nice}, {self.switches} waits; {' < '.join(self.stack)}")
 
 
 def tasks(pid):

@@ -2,9 +2,11 @@
 """A visitor comes between any two steps of freezing, paging out, stopping and waking, and has an answer. Each gap is
 held open until the visitor is in it."""
 import contextlib
+import threading
 
 import pytest
 
+import tasks
 from fuse import StalledFile
 from gaps import Gaps
 from harness import TORPORD, HttpConnection, VarlinkError, wait_until
@@ -192,3 +194,26 @@ def test_a_freeze_that_does_not_finish_is_undone(torpor, tmp_path):
         file.release()
         assert first.receive().status == 200 and second.receive().status == 200
         assert torpor.status("a")["wakes"] == 1
+
+
+def test_a_sandbox_is_made_at_the_usual_priority(torpor, gaps):
+    """The next one, ahead: whoever makes it holds locks of the whole kernel, and others wait until he is given a processor.
+    He has waited for one before. Starts go on meanwhile."""
+    address, other = torpor.add_site("a"), torpor.add_site("b")
+    over, seen = threading.Event(), []
+
+    def look():
+        """The thread that is in the gap, where it waits for the answer on a socket."""
+        seen.append(wait_until(lambda: [task for task in tasks.tasks(torpor.pid).values() if not task.gone and
+                                        task.name == "launcher" and any("unix_stream" in name for name in task.stack)],
+                               "the thread that prepares"))
+        assert over.wait(60)
+    gaps.doing["preparing"] = look
+    torpor.start(environment={"TORPOR_STRETCH": gaps.path})
+    try:
+        torpor.visit("a", address)
+        (thread,), = wait_until(lambda: seen, "the gap")
+        assert (thread.policy, thread.nice) == (tasks.SCHED_OTHER, tasks.tasks(torpor.pid)[torpor.pid].nice)
+        assert torpor.visit("b", other, "/counter").text == "1\n"
+    finally:
+        over.set()
