@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,16 +82,11 @@ static int watch(struct pressure_trigger *trigger, uv_loop_t *loop, int dir_fd, 
 	if (fd < 0)
 		return fd;
 	r = uv_poll_init(loop, &trigger->poll, fd);
-	if (r == 0) {
-		trigger->poll.data = trigger;
-		r = uv_poll_start(&trigger->poll, UV_PRIORITIZED, on_pressure);
-	}
 	if (r < 0) {
-		if (trigger->poll.data)
-			uv_close((uv_handle_t *)&trigger->poll, NULL);
 		fd_close(fd);
 		return r;
 	}
+	trigger->poll.data = trigger;
 	trigger->fd = fd;
 	return 0;
 }
@@ -117,6 +113,30 @@ unsigned pressure_watch(struct pressure *pressure, uv_loop_t *loop, int cgroup_f
 				  host ? "the host" : "torpor's cgroup", strerror(-r));
 	}
 	return watched;
+}
+
+static void heed(struct pressure_trigger *trigger)
+{
+	struct pollfd fired = {.fd = trigger->fd, .events = POLLPRI};
+
+	(void)poll(&fired, 1, 0); /* which takes what it has to say */
+	trigger->fired_ns = 0;
+	(void)uv_poll_start(&trigger->poll, UV_PRIORITIZED, on_pressure);
+}
+
+void pressure_heed(struct pressure *pressure, bool heeded)
+{
+	for (enum pressure_scope scope = 0; scope < PRESSURE_SCOPES; scope++) {
+		struct pressure_trigger *trigger = &pressure->triggers[scope];
+
+		if (!trigger->pressure || trigger->fd < 0 ||
+		    heeded == (uv_is_active((uv_handle_t *)&trigger->poll) != 0))
+			continue;
+		if (heeded)
+			heed(trigger);
+		else
+			uv_poll_stop(&trigger->poll);
+	}
 }
 
 void pressure_close(struct pressure *pressure)

@@ -26,10 +26,14 @@ struct pressure {
 	void *userdata;
 };
 
-/* Watches both scopes, as far as this kernel lets it; notify(userdata) is called from the loop. threshold_us:
- * of stalled time a second, at least 1. Returns how many are watched. */
+/* Opens the triggers of both scopes, as far as this kernel has them; notify(userdata) is called from the loop,
+ * while they are heeded. threshold_us: of stalled time a second, at least 1. Returns how many there are. */
 unsigned pressure_watch(struct pressure *pressure, uv_loop_t *loop, int cgroup_fd, uint64_t threshold_us,
 			void (*notify)(void *userdata), void *userdata);
+
+/* Whether what the triggers say is news, or nobody's business: then the loop is not woken by it. What they have
+ * said in between is forgotten. */
+void pressure_heed(struct pressure *pressure, bool heed);
 
 /* Closes what is watched; the loop gives the handles back. */
 void pressure_close(struct pressure *pressure);

@@ -199,6 +199,7 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
 
+	pressure_heed(&daemon->shortage.pressure, daemon->runs != NULL);
 	look(daemon);
 	if (may_rest(daemon))
 		uv_timer_stop(timer);
@@ -263,4 +264,6 @@ void shortage_site_changed(struct site *site, enum site_state from)
 		look_soon(daemon);
 	else if (may_rest(daemon))
 		uv_timer_stop(&shortage->timer);
+	if (!daemon->runs) /* nothing is left that could go down a rung */
+		pressure_heed(&shortage->pressure, false);
 }

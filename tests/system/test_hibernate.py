@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import pathlib
 import random
+import re
 import signal
 import subprocess
 import time
@@ -499,6 +501,28 @@ def test_no_scan_after_the_last_one_sleeps(torpor, end):
             sock.sendall(b"GET /exit?code=0 HTTP/1.1\r\n\r\n")
             torpor.wait_state("a", "cold")
     wait_until(lambda: tasks.rest(torpor.pid), "rest")
+
+
+def listens_to(torpor, name):
+    """Whether the loop is woken by what a file of that name has to say."""
+    links = torpor.descriptors()
+    loop = min(number for number, link in links.items() if link == "anon_inode:[eventpoll]")
+    text = pathlib.Path(f"/proc/{torpor.pid}/fdinfo/{loop}").read_text()
+    return any(links.get(int(number), "").endswith(name) for number in re.findall(r"^tfd: +(\d+)", text, re.M))
+
+
+def test_memory_pressure_is_nobodys_business_while_all_are_cold(torpor):
+    """However often the kernel tells of it: nothing could be paged out or stopped. Of a site that sleeps it could."""
+    address = torpor.add_site("a")
+    torpor.start()
+    if "/proc/pressure/memory" not in torpor.descriptors().values():
+        pytest.skip("this kernel does not tell of memory pressure")
+    for _ in range(2):
+        wait_until(lambda: not listens_to(torpor, "pressure/memory") and not listens_to(torpor, "memory.pressure"), "rest")
+        torpor.visit("a", address)
+        torpor.freeze("a")
+        wait_until(lambda: listens_to(torpor, "pressure/memory"), "a loop that listens")
+        torpor.call("Stop", site="a")
 
 
 def test_sigterm_ends_all_of_them(torpor):
