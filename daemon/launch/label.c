@@ -50,3 +50,16 @@ void label_explain(const struct launch_job *job, char *buf, size_t size)
 		 app_armor ? "this host has no AppArmor, or has not loaded the profile: apparmor_parser(8)"
 			   : "this host has no SELinux, or its policy knows no such context");
 }
+
+void label_explain_exec(const struct launch_job *job, char *buf, size_t size)
+{
+	const struct label_spec *label = job->plan->spec->selinux;
+
+	*buf = '\0';
+	if (!label || (job->error != EPERM && job->error != EACCES))
+		return;
+	snprintf(buf, size,
+		 " (or SELinuxContext=%s in %s:%u: the policy has to let torpord's domain enter it, with "
+		 "nnp_transition and nosuid_transition, and the program's file be its entrypoint)",
+		 label->name, label->origin.file, label->origin.line);
+}

@@ -11,3 +11,7 @@ int label_compose(const struct site_spec *spec, struct child_context *context, c
 
 /* What to say of a start that failed at a label. */
 void label_explain(const struct launch_job *job, char *buf, size_t size);
+
+/* The same of a program that was not allowed to be executed: the kernel sees only then whether a label may be
+ * entered. Nothing where the unit has none, or the error is another. */
+void label_explain_exec(const struct launch_job *job, char *buf, size_t size);

@@ -27,9 +27,21 @@ static const char *root_hint(int error)
 	}
 }
 
+static void explain_exec(const struct launch_job *job, char *buf, size_t size)
+{
+	const struct site_spec *spec = job->plan->spec;
+	const struct origin *origin = &spec->exec_origin;
+	int n = 0;
+
+	if (origin->file)
+		n = snprintf(buf, size, " (%s= in %s:%u)", spec->exec_start ? "ExecStart" : "RootOCI",
+			     origin->file, origin->line);
+	if (n >= 0 && (size_t)n < size)
+		label_explain_exec(job, buf + n, size - (size_t)n);
+}
+
 const char *launch_job_error(const struct launch_job *job, char *buf, size_t size)
 {
-	const struct origin *origin = &job->plan->spec->exec_origin;
 	const char *start = buf;
 	int n = snprintf(buf, size, "failed at step %s: %s%s%s", launch_step_name(job->step), job->detail,
 			 *job->detail ? ": " : "", strerror(job->error));
@@ -38,9 +50,8 @@ const char *launch_job_error(const struct launch_job *job, char *buf, size_t siz
 		return buf;
 	buf += n;
 	size -= (size_t)n;
-	if (job->step == STEP_EXEC && origin->file)
-		snprintf(buf, size, " (%s= in %s:%u)", job->plan->spec->exec_start ? "ExecStart" : "RootOCI",
-			 origin->file, origin->line);
+	if (job->step == STEP_EXEC)
+		explain_exec(job, buf, size);
 	else if (job->step == STEP_LABEL)
 		label_explain(job, buf, size);
 	else if (job->step == STEP_IDS && job->error == ENOSPC)
