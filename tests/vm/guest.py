@@ -6,14 +6,14 @@
     guest.py PYTEST-OPTION...      for people"""
 import contextlib
 import io
-import json
 import os
 import pathlib
 import signal
 import sys
-import tty
 
 import pytest
+
+import reports
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 # Those of tests/system that have more to see here: another kernel, and all of cgroup v2.
@@ -26,15 +26,9 @@ TEXT_BYTES = 60000
 class Reporter:
     """A plugin of pytest."""
 
-    def __init__(self, path):
-        self.fd = os.open(path, os.O_WRONLY | os.O_NOCTTY)
-        tty.setraw(self.fd)
+    def __init__(self, say):
+        self.say = say
         self.outcome, self.texts = "passed", []
-
-    def say(self, report, **fields):
-        line = json.dumps({"report": report, **fields}).encode() + b"\n"
-        while line:
-            line = line[os.write(self.fd, line):]
 
     def pytest_collection_finish(self, session):
         self.say("collected", tests=[self.name(item.nodeid) for item in session.items])
@@ -74,23 +68,30 @@ class Reporter:
         return f"tests/{nodeid}"
 
 
+def chosen():
+    """The tests of this boot; see BOOTS in host/machine.py."""
+    selinux = TESTS / "vm/selinux"
+    if "torpor.boot=selinux" in pathlib.Path("/proc/cmdline").read_text().split():
+        return [str(selinux)]
+    return [f"--ignore={selinux}", str(TESTS / "vm"), *[str(TESTS / "system" / name) for name in SYSTEM]]
+
+
 def run(arguments, plugins):
     """pytest's exit code."""
     os.environ["TORPOR_BUILD"] = str(TESTS.parent / "build")
     sys.path += [str(TESTS / "system"), str(TESTS / "vm")]  # importlib: a file's name may be in both
-    return int(pytest.main(["--import-mode=importlib", "-p", "no:cacheprovider", f"--rootdir={TESTS}", *arguments,
-                            str(TESTS / "vm"), *[str(TESTS / "system" / name) for name in SYSTEM]], plugins))
+    return int(pytest.main(["--import-mode=importlib", "-p", "no:cacheprovider", f"--rootdir={TESTS}", *arguments, *chosen()],
+                           plugins))
 
 
 def main():
     if not sys.argv[1].startswith("/dev/"):
         sys.exit(run(sys.argv[1:], []))
-    reporter = Reporter(sys.argv[1])
+    reporter = Reporter(reports.Reports(sys.argv[1]).say)
     reporter.say("booted")
-    arguments = (TESTS.parent / "arguments").read_text().split("\0")
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        code = run(["-q", "--tb=short", *filter(None, arguments)], [reporter])
+        code = run(["-q", "--tb=short", *reports.arguments()], [reporter])
     reporter.say("done", code=code, text=output.getvalue()[-TEXT_BYTES:])
 
 

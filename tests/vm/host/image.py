@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The disk that the machine of the tests boots: Debian 12 with systemd, Debian's cloud kernel and AppArmor, made by
-mmdebstrap once and kept; and on top of it, anew for every run, what was built, installed as a user installs it."""
+"""The disk that the machine of the tests boots: Debian 12 with systemd, Debian's cloud kernel, AppArmor and a policy
+for SELinux, made by mmdebstrap once and kept; and on top of it, anew for every run, what was built, installed as a user installs it."""
 import fcntl
 import hashlib
 import os
@@ -11,12 +11,13 @@ import subprocess
 import tempfile
 
 SUITE = "bookworm"
+VM = pathlib.Path(__file__).resolve().parents[1]
 # What the machine is made of. Test files that need another program in the machine add its package here.
 PACKAGES = [
     "systemd", "systemd-sysv", "dbus", "udev", "kmod",
     # The root file system is on NVMe, whose driver is built in: no initramfs is needed, so the least one will do.
     "linux-image-cloud-amd64", "tiny-initramfs",
-    "apparmor", "e2fsprogs", "squashfs-tools", "erofs-utils", "iproute2", "procps",
+    "apparmor", "checkpolicy", "e2fsprogs", "squashfs-tools", "erofs-utils", "iproute2", "procps",
     "python3", "python3-pytest", "python3-websockets",
     "libuv1", "libsystemd0", "libseccomp2", "libcap2", "libjansson4", "libarchive13", "libnettle8",
 ]
@@ -36,24 +37,33 @@ FILES = {
     "etc/machine-id": "74ad2d5ff6f64c1b8bd9a1b33a4e2c11\n",
     # Everything that was logged is there to be looked for.
     "etc/systemd/journald.conf.d/tests.conf": "[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n",
+    # Nobody looks at these where the kernel has been told to do without SELinux. systemd loads the policy.
+    "etc/selinux/config": "SELINUX=enforcing\nSELINUXTYPE=tests\n",
+    "etc/selinux/tests/policy.conf": (VM / "selinux/policy.conf").read_text(),
+    "etc/selinux/tests/contexts/files/file_contexts": "/.* system_u:object_r:thing_t\n",
+    "etc/selinux/tests/contexts/dbus_contexts": "<busconfig><selinux/></busconfig>\n",
     # The console is for people: see ./run vm.
     "etc/systemd/system/serial-getty@.service.d/tests.conf":
         "[Unit]\nConditionKernelCommandLine=torpor.shell\n[Service]\nExecStart=\n"
         "ExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200 %I $TERM\n",
 }
+SELINUX_POLICY = "etc/selinux/tests/policy/policy.33"  # the latest version that Linux 6.1 knows
 DISK_BYTES = 4 << 30  # sparse
 SWAP_BYTES = 512 << 20
 
 TESTS = "torpor"  # the folder in the machine that holds the tests, laid out as the repository is
-TESTS_UNIT = f"""\
+TESTS_UNIT = """\
 [Unit]
 Description=Tests of torpor
 After=multi-user.target
 ConditionKernelCommandLine=!torpor.shell
+# A program that cannot even report is not waited for: what it has to say is on the console.
+FailureAction=poweroff-force
 
 [Service]
 Type=exec
-ExecStart=/usr/bin/python3 /{TESTS}/tests/vm/guest.py /dev/ttyS1
+StandardError=journal+console
+ExecStart=/usr/bin/python3 /{tests}/{program} /dev/ttyS1
 OOMScoreAdjust=-1000
 TasksMax=infinity
 LimitNOFILE=1048576
@@ -120,6 +130,8 @@ def bootstrap(root):
     (root / "var/log").mkdir()
     for path, text in FILES.items():
         place(root, path, text)
+    (root / SELINUX_POLICY).parent.mkdir()
+    run(["chroot", root, "checkpolicy", "-U", "allow", "-c", "33", "-o", f"/{SELINUX_POLICY}", "/etc/selinux/tests/policy.conf"])
     for unit in MASKED:
         path = root / "etc/systemd/system" / unit
         path.unlink(missing_ok=True)
@@ -154,8 +166,8 @@ def install(build, root):
     run(["chroot", root, "systemctl", "--quiet", "enable", "torpor.service"])
 
 
-def add_tests(repository, build, root, arguments):
-    for folder in ("templates", "tests/system", "tests/vm"):
+def add_tests(repository, build, root, program, arguments):
+    for folder in ("templates", "tests/bench", "tests/system", "tests/vm"):
         shutil.copytree(repository / folder, root / TESTS / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (root / TESTS / "build/tests/helpers").mkdir(parents=True)
     for path in (build / "tests/helpers").iterdir():
@@ -165,16 +177,17 @@ def add_tests(repository, build, root, arguments):
         (root / TESTS / "build" / path).parent.mkdir(parents=True)
         shutil.copy(build / path, root / TESTS / "build" / path)
     place(root, f"{TESTS}/arguments", "\0".join(arguments))
-    unit = place(root, "etc/systemd/system/torpor-tests.service", TESTS_UNIT)
+    unit = place(root, "etc/systemd/system/torpor-tests.service", TESTS_UNIT.format(tests=TESTS, program=program))
     wants = root / "etc/systemd/system/multi-user.target.wants"
     (wants / unit.name).symlink_to(f"../{unit.name}")
     place(root, "root/.bash_profile", PROFILE)
 
 
 class Disks:
-    """The machine's files, in a folder that is gone at the end: kernel, disk and swap."""
+    """The machine's files, in a folder that is gone at the end: kernel, disk and swap. The machine runs a program of the
+    repository, which gets the serial line for its reports as argument, and the others by a file."""
 
-    def __init__(self, repository, build, arguments):
+    def __init__(self, repository, build, arguments, program="tests/vm/guest.py"):
         cache = repository / "build-vm"
         cache.mkdir(exist_ok=True)
         cache.chmod(0o700)  # set-user-ID programs that nobody keeps up to date
@@ -185,16 +198,16 @@ class Disks:
         self.kernel, self.disk, self.swap = (self.folder / name for name in ("vmlinuz", "disk", "swap"))
         self.folder.mkdir()
         try:
-            self._make(repository, build, cache, arguments)
+            self._make(repository, build, cache, program, arguments)
         except BaseException:
             self.remove()
             raise
 
-    def _make(self, repository, build, cache, arguments):
+    def _make(self, repository, build, cache, program, arguments):
         root = self.folder / "root"
         copy_base(cache, root)
         install(build, root)
-        add_tests(repository, build, root, arguments)
+        add_tests(repository, build, root, program, arguments)
         shutil.copy(next((root / "boot").glob("vmlinuz-*")), self.kernel)
         run(["mke2fs", "-q", "-t", "ext4", "-d", root, "-O", "^has_journal", "-E", "nodiscard", "-m", "0", self.disk,
              str(DISK_BYTES >> 10)])

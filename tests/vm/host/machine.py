@@ -7,25 +7,27 @@ import time
 
 CPUS = 2
 MEMORY_MB = 2048
-KERNEL_OPTIONS = ("root=/dev/nvme0n1 rw console=ttyS0 apparmor=1 mitigations=off nowatchdog "
-                  "rcupdate.rcu_cpu_stall_suppress=1 panic=-1 TERM=dumb")
+KERNEL_OPTIONS = ("root=/dev/nvme0n1 rw console=ttyS0 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 panic=-1 "
+                  "TERM=dumb")
+# A kernel has one of the two at a time. guest.py knows what there is to run in each.
+BOOTS = {"apparmor": "apparmor=1 torpor.boot=apparmor", "selinux": "security=selinux selinux=1 torpor.boot=selinux"}
 
 
-def command(disks, *options, kernel_options=""):
+def command(disks, *options, boot, kernel_options=""):
     # Whoever started it may be killed: the machine goes as well.
     return ["nice", "-n", "19", "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-accel",
             "tcg,thread=multi,tb-size=256", "-machine", "q35", "-smp", str(CPUS), "-m", str(MEMORY_MB), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-kernel", str(disks.kernel), "-append", f"{KERNEL_OPTIONS} {kernel_options}",
-            # Both are gone after the run, so nothing needs to reach this host's disk.
-            "-drive", f"file={disks.disk},format=raw,if=none,id=disk,cache=unsafe",
-            "-drive", f"file={disks.swap},format=raw,if=none,id=swap,cache=unsafe",
+            "-kernel", str(disks.kernel), "-append", f"{KERNEL_OPTIONS} {BOOTS[boot]} {kernel_options}",
+            # Each boot finds them as they were made. Nothing needs to reach this host's disk.
+            "-drive", f"file={disks.disk},format=raw,if=none,id=disk,cache=unsafe,snapshot=on",
+            "-drive", f"file={disks.swap},format=raw,if=none,id=swap,cache=unsafe,snapshot=on",
             "-device", "nvme,id=nvme,serial=torpor", "-device", "nvme-ns,drive=disk,bus=nvme,nsid=1",
             "-device", "nvme-ns,drive=swap,bus=nvme,nsid=2", "-device", "virtio-rng-pci", *options]
 
 
-def shell(disks):
+def shell(disks, boot):
     """Boots into a shell on this terminal; returns when the machine has been turned off."""
-    return subprocess.run(command(disks, "-serial", "mon:stdio", kernel_options="torpor.shell quiet"),
+    return subprocess.run(command(disks, "-serial", "mon:stdio", boot=boot, kernel_options="torpor.shell quiet"),
                           check=False).returncode
 
 
@@ -36,11 +38,11 @@ class Silent(Exception):
 class Machine:
     """A machine that runs the tests. Its first serial line is the console, the second its reports."""
 
-    def __init__(self, disks, console_path):
+    def __init__(self, disks, boot, console_path):
         self.console_path = console_path
         with open(console_path, "wb") as console:
             self.process = subprocess.Popen(
-                command(disks, "-serial", f"file:{console_path}", "-serial", "stdio"), stdin=subprocess.DEVNULL,
+                command(disks, "-serial", f"file:{console_path}", "-serial", "stdio", boot=boot), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=console)
 
     def __enter__(self):
