@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Takes protections out, one at a time, and sees the tests fail that are there for them.
 
-    mutate.py [-k WORD]... [--list]
+    mutate.py [-k WORD]... [--vm] [--list]
 
 Works on a copy of the sources, with a build of its own. Of table.py each mutation whose name or T number has a WORD in
-it is applied, built, tested and taken back; all of their tests must pass before. The exit code is 1 when one survives:
-a test that cannot fail is a defect."""
+it is applied, built, tested and taken back; all of their tests must pass before. With --vm the tests are those that run
+in the machine of tests/vm, and the mutations those that such a test is there for; without, all others. The exit code is
+1 when one survives: a test that cannot fail is a defect."""
 import argparse
+import dataclasses
 import os
 import pathlib
 import re
@@ -20,6 +22,8 @@ import xml.etree.ElementTree
 from table import MUTATIONS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+VM = "vm:"
+BOOTS = {"selinux/": "selinux"}  # where a test of tests/vm is -> the boot that runs it, if not the usual one
 TARGETS = ["daemon/core/torpord", "daemon/ctl/torporctl", "daemon/unpack/torpor-unpack"]
 
 
@@ -38,6 +42,8 @@ class Copy:
         helpers = re.findall(r"^(tests/helpers/[\w-]+(?:\.so)?): \w", self.run(["ninja", "-C", self.build, "-t", "targets", "all"]),
                              re.MULTILINE)
         self.targets = TARGETS + helpers
+        (ROOT / "build-vm").mkdir(exist_ok=True)  # the base of the machine's disk is the same
+        (self.source / "build-vm").symlink_to(ROOT / "build-vm")
 
     @staticmethod
     def run(command):
@@ -48,33 +54,58 @@ class Copy:
 
     def make(self, killers):
         units = [f"tests/unit/test-{name.removeprefix('unit:')}" for name in killers if name.startswith("unit:")]
-        self.run(["ninja", "-C", self.build, "--quiet", *self.targets, *units])
+        whole = any(name.startswith(VM) for name in killers)  # what is installed in the machine
+        self.run(["ninja", "-C", self.build, "--quiet", *([] if whole else self.targets + units)])
 
     def failing(self, killers):
         """Those of the tests of which a case fails, and those that did not run."""
         found, missing = set(), set()
-        system = [name for name in killers if not name.startswith("unit:")]
-        for name in set(killers) - set(system):
+        units = {name for name in killers if name.startswith("unit:")}
+        machine = [name for name in killers if name.startswith(VM)]
+        for name in units:
             path = self.build / "tests/unit" / f"test-{name.removeprefix('unit:')}"
             if subprocess.run([path], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
                 found.add(name)
-        if system:
-            junit = self.build / "junit.xml"
-            junit.unlink(missing_ok=True)
-            subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}",
-                            *(str(self.source / "tests/system" / name) for name in system)], check=False, cwd=self.source,
-                           env={**os.environ, "TORPOR_BUILD": str(self.build), "TORPOR_TIMEOUT": "10"},
-                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-            cases = list(xml.etree.ElementTree.parse(junit).iter("testcase")) if junit.exists() else []
-            for name in system:
-                file, function = name.removesuffix("]").split("::")
-                own = [case for case in cases if case.get("classname", "").endswith(f"{pathlib.Path(file).stem}") and
-                       re.match(rf"{re.escape(function)}(\[|$)", case.get("name", ""))]
+        system = [name for name in killers if name not in units and name not in machine]
+        for cases, names in ((self.run_system, system), (self.run_machine, machine)):
+            for name, own in cases(names):
                 if not [case for case in own if case.find("skipped") is None]:
                     missing.add(name)
                 if any(case.find("failure") is not None or case.find("error") is not None for case in own):
                     found.add(name)
         return found, missing
+
+    def run_system(self, names):
+        """Each test with its cases, parameters and all."""
+        if not names:
+            return []
+        junit = self.build / "junit.xml"
+        command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}",
+                   *(str(self.source / "tests/system" / name) for name in names)]
+        return self.cases(junit, command, names, TORPOR_TIMEOUT="10")
+
+    def run_machine(self, names):
+        """The same in the machine: a boot for each of its kinds that the tests want."""
+        found, boots = [], {}
+        for name in names:
+            file = name.removeprefix(VM)
+            boots.setdefault(next((boot for place, boot in BOOTS.items() if file.startswith(place)), "apparmor"), []).append(name)
+        for boot, own in boots.items():
+            command = ["/usr/bin/python3", str(self.source / "tests/vm/host/vm.py"), "test", f"--boot={boot}", "-k",
+                       " or ".join(sorted({name.partition("::")[2] for name in own}))]
+            found += self.cases(self.build / "vm.junit.xml", command, own)
+        return found
+
+    def cases(self, junit, command, names, **environment):
+        junit.unlink(missing_ok=True)
+        subprocess.run(command, check=False, cwd=self.source, env={**os.environ, "TORPOR_BUILD": str(self.build), **environment},
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        cases = list(xml.etree.ElementTree.parse(junit).iter("testcase")) if junit.exists() else []
+        for name in names:
+            file, function = name.removeprefix(VM).removesuffix("]").split("::")
+            yield name, [case for case in cases
+                         if case.get("classname", "").removesuffix(".py").endswith(pathlib.Path(file).stem) and
+                         re.match(rf"{re.escape(function)}(\[|$)", case.get("name", ""))]
 
     def apply(self, mutation):
         """Returns what takes it back."""
@@ -105,9 +136,15 @@ def try_one(copy, mutation):
     return (f"SURVIVES {', '.join(survived)}", False) if survived else ("seen", True)
 
 
+def seen_by(mutation, machine):
+    """A mutation with those of its tests that run in the machine, or with the others."""
+    return dataclasses.replace(mutation, killers=[name for name in mutation.killers if name.startswith(VM) == machine])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("-k", action="append", metavar="WORD", help="only those with this word in the name or number")
+    parser.add_argument("--vm", action="store_true", help="the tests in the machine, and what they are there for")
     parser.add_argument("--list", action="store_true", help="print the table")
     arguments = parser.parse_args()
     chosen = [mutation for mutation in MUTATIONS
@@ -116,6 +153,7 @@ def main():
         for mutation in chosen:
             print(f"{mutation.test}  {mutation.name}: {', '.join(mutation.killers)}")
         return 0
+    chosen = [mutation for mutation in (seen_by(mutation, arguments.vm) for mutation in chosen) if mutation.killers]
     with tempfile.TemporaryDirectory(prefix="torpor-mutations-") as folder:
         copy = Copy(pathlib.Path(folder))
         killers = sorted({name for mutation in chosen for name in mutation.killers})

@@ -8,6 +8,7 @@ MOUNTS = "daemon/plan/mounts.c"
 MOUNT_RUN = "daemon/launch/mount-run.c"
 ROOT = "daemon/launch/root.c"
 SANDBOX = "daemon/launch/sandbox.c"
+RESOURCES = "daemon/plan/resources.c"
 RESTRICTIONS = "daemon/plan/restrictions.c"
 SYSCALLS = "daemon/plan/syscalls.c"
 UNIT = "daemon/spec/unit.c"
@@ -24,7 +25,7 @@ class Mutation:
     name: str
     test: str  # T18 ...
     edits: list  # (file, text that is there exactly once, text in its place)
-    killers: list  # tests that must fail: FILE::FUNCTION of tests/system, or unit:NAME
+    killers: list  # tests that must fail: FILE::FUNCTION of tests/system, vm:FILE::FUNCTION of tests/vm, or unit:NAME
 
 
 def step(name, test, function, *killers):
@@ -109,7 +110,8 @@ MUTATIONS = [
     step("user", "T26", "step_user", FACTS),
     step("capabilities", "T26", "step_capabilities", FACTS),
     step("no-new-privileges", "T26", "step_no_new_privileges", FACTS),
-    step("label", "T26", "step_label", "test_identity.py::test_a_label_that_cannot_be_set"),
+    step("label", "T26", "step_label", "test_identity.py::test_a_label_that_cannot_be_set",
+         "vm:test_labels.py::test_a_profile_holds", "vm:selinux/test_selinux.py::test_a_context_holds"),
     edit("a label that fails is passed over", "T26", CHILD, "return own->optional ? 0 : r;", "return 0 * r;",
          "test_identity.py::test_a_label_that_cannot_be_set"),
     edit("no user namespace", "T26", CHILD, "return c->users_fd < 0 ? 0 : RAWCALL(SYS_setns, c->users_fd, CLONE_NEWUSER);",
@@ -135,11 +137,17 @@ MUTATIONS = [
          "{.kind = MOUNT_OP_FILESYSTEM}, \"tmpfs\", \"/tmp\",", "{.kind = MOUNT_OP_DIRECTORY, .mode = 0755}, NULL, \"/tmp\",",
          "test_container.py::test_private_tmp"),
 
-    # T29: a fork bomb. Where pids is no controller of the host's, tests/vm/test_hogs.py shows what the limit does.
-    edit("no limit of processes", "T29", "daemon/plan/resources.c", "{\"TasksMax\", FILE_PIDS_MAX, FIELD(tasks_max), \"max\", true},", "",
-         "unit:resources"),
+    # T29: a fork bomb. What the limit does is seen where pids is a controller.
+    edit("no limit of processes", "T29", RESOURCES, "{\"TasksMax\", FILE_PIDS_MAX, FIELD(tasks_max), \"max\", true},", "",
+         "unit:resources", "vm:test_hogs.py::test_fork_bomb"),
 
     # T30: hogs.
     edit("no limit of inotify instances", "T30", "daemon/launch/user-namespace-child.c",
          "\t{\"sys/user/max_inotify_instances\", \"16\", 2},\n", "", "test_hogs.py::test_inotify"),
+    edit("no limit of memory", "T30", RESOURCES, "{\"MemoryMax\", FILE_MEMORY_MAX, FIELD(memory_max), \"max\", false},", "",
+         "vm:test_hogs.py::test_memory_max"),
+    edit("no weights of processors", "T30", RESOURCES, "\t\tadd(b, FILE_CPU_WEIGHT, \"CPUWeight\",", "\t\tif (0) add(b, FILE_CPU_WEIGHT, \"CPUWeight\",",
+         "vm:test_limits.py::test_weights_of_sites"),
+    edit("no quota of processors", "T30", RESOURCES, "\tadd(b, FILE_CPU_MAX, \"CPUQuota\",", "\tif (0) add(b, FILE_CPU_MAX, \"CPUQuota\",",
+         "vm:test_limits.py::test_quota"),
 ]
