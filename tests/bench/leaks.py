@@ -4,11 +4,12 @@
 
     leaks.py [--starts=N]
 
-With the machine for itself: the kernel's own counts are of all of it. The exit code is 1 when anything is left."""
+With nobody else who does the like on this machine: the kernel's own counts are of all of it. The exit code is 1 when anything is left."""
 import argparse
 import collections
 import os
 import pathlib
+import re
 import sys
 import time
 
@@ -17,13 +18,25 @@ sys.path.insert(0, str(ROOT / "tests/system"))
 os.environ.setdefault("TORPOR_BUILD", str(ROOT / "build-bench"))
 
 from harness import Instance  # noqa: E402
-from leaks import PLUGINS, Sites, census, kernel_census, memory_kb, settled, slack, tables  # noqa: E402
+from leaks import PLUGINS, Sites, kernel_census, memory_kb, settled, slack, tables  # noqa: E402
 
 WARM_UP_ROUNDS = 20
 
 
 def count(torpor):
-    return {**census(torpor), **kernel_census()}
+    """What is torpord's, when it does not change any more; what is the whole machine's changes for ever."""
+    return {**settled(torpor), **kernel_census()}
+
+
+def describe(pid, link):
+    """What the kernel says of a descriptor that is a socket, if it can be found."""
+    number = re.match(r"socket:\[(\d+)\]", link)
+    for table in sorted(pathlib.Path(f"/proc/{pid}/net").iterdir()) if number else []:
+        if table.name in ("unix", "netlink", "packet", "tcp", "tcp6", "udp", "udp6"):
+            for line in table.read_text().splitlines():
+                if number[1] in line.split():
+                    return f"{link}: {table.name} {' '.join(line.split())}"
+    return link
 
 
 def show(before, after, starts):
@@ -41,7 +54,7 @@ def run(torpor, wanted):
     sites.start()
     for _ in range(WARM_UP_ROUNDS):
         sites.round()
-    before, memory, began, starts = settled(torpor, count), memory_kb(torpor), time.monotonic(), 0
+    before, memory, began, starts = count(torpor), memory_kb(torpor), time.monotonic(), 0
     links = collections.Counter(tables(torpor.pid)["first"])
     print(f"{len(sites.addresses)} kinds of sites, {len(sites.failing)} of which fail to start"
           f"{'' if sites.networks else '; no CNI plugins on this machine'}", flush=True)
@@ -50,9 +63,10 @@ def run(torpor, wanted):
         if sites.rounds % 50 == 0 and sys.stderr.isatty():
             print(f"\r{starts}", end="", file=sys.stderr, flush=True)
     seconds = time.monotonic() - began
-    left = show(before, settled(torpor, count), starts)
+    left = show(before, count(torpor), starts)
     if left:
-        print(f"new descriptors of the loop: {dict(collections.Counter(tables(torpor.pid)['first']) - links)}")
+        for link in collections.Counter(tables(torpor.pid)["first"]) - links:
+            print(f"new descriptor of the loop: {describe(torpor.pid, link)}")
     print(f"{seconds:.0f} s, {seconds / starts * 1000:.1f} ms each, one after the other; "
           f"torpord's resident memory {memory} KiB before, {memory_kb(torpor)} KiB after")
     torpor.stop()
