@@ -13,8 +13,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class WakeClient:
     """tests/helpers/wake-client, kept running: measures from one process, without an interpreter in the way."""
 
-    def __init__(self, helpers):
-        self.process = subprocess.Popen([helpers / "wake-client", "--commands"], stdin=subprocess.PIPE,
+    def __init__(self, helpers, *options):
+        self.process = subprocess.Popen([helpers / "wake-client", "--commands", *options], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
     def run(self, concurrency, targets, count=None):

@@ -37,6 +37,8 @@
 #include "endpoint.h"
 #include "serve.h"
 
+#define DISK_BYTES 4096 /* what O_DIRECT reads at least, at an address that is a multiple of it */
+
 extern char **environ;
 
 static int exit_on_request = -1;
@@ -289,6 +291,17 @@ static void do_open(const struct serve_request *request, struct serve_reply *rep
 		close(fd);
 }
 
+/* Reads the first block of a file from its disk, past the page cache: the name of the error, or "ok". */
+static void do_disk(const struct serve_request *request, struct serve_reply *reply)
+{
+	static _Alignas(DISK_BYTES) char block[DISK_BYTES];
+	int fd = open(argument(request, "path", "/"), O_RDONLY | O_CLOEXEC | O_DIRECT);
+
+	print_errno(reply, fd < 0 || pread(fd, block, sizeof block, 0) < 0 ? errno : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Tries a system call that a container should be refused: the name of the error, or "ok". */
 static void do_try(const struct serve_request *request, struct serve_reply *reply)
 {
@@ -483,6 +496,7 @@ static const struct {
 	{"/read", do_read},                           /* ?path= */
 	{"/write", do_write},                         /* ?path=&text= */
 	{"/open", do_open},                           /* ?path=&how=r|w|rw */
+	{"/disk", do_disk},                           /* ?path= */
 	{"/try", do_try}, /* ?call=mount|socket|chroot|setuid|chown|chmod|sethostname or ?nr=&a=&b=... */
 	{"/connect", do_connect},   /* ?address= */
 	{"/slow", do_slow},         /* ?ms= */

@@ -33,6 +33,27 @@ def test_log(torpor):
         os.close(reader)
 
 
+@pytest.mark.parametrize("command, container", [("notify", {"NotifyAccess": "all"}), ("inotify /tmp", {})])
+def test_daemon(torpor, command, container):
+    """T30: what torpord hears or watches itself: messages, and events of files. It has time for others, and grows no
+    larger."""
+    torpor.add_site("a", exec_start=f"/helpers/hog {command}", container=container)
+    other, cold = torpor.add_site("b"), torpor.add_site("c")
+    torpor.start()
+    torpor.visit("b", other)
+    torpor.visit("c", cold)
+    torpor.call("Stop", site="c")
+    before = memory_kb(torpor)
+    torpor.call("Wake", site="a")
+    for _ in range(10):
+        assert http_get(other).status == 200
+        torpor.visit("c", cold)
+        torpor.call("Stop", site="c")
+    assert torpor.state("a") == "awake" and memory_kb(torpor) < before + 4096
+    torpor.call("Stop", site="a")
+    assert torpor.processes("a") == []
+
+
 @pytest.fixture
 def instances(torpor):
     """How many inotify instances a site with a user namespace can have. It keeps them."""
