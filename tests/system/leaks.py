@@ -149,18 +149,23 @@ def launchers_rest(torpor):
 
 
 def settled(torpor, count=census):
-    """The census when it does not change any more: sandboxes are made ahead, the kernel takes its time."""
-    wait_until(lambda: launchers_rest(torpor), "launchers to rest", 300)
-    last, since = count(torpor), time.monotonic()
+    """The census when it does not change any more: sandboxes are made ahead, the kernel takes its time. torpord answers
+    before each: on a busy machine it may not have come to close the connection of the call before, and would seem to be at
+    rest with it."""
+    with torpor.connection() as connection:
+        def look():
+            connection.call("GetHost")
+            return count(torpor)
+        last, since = look(), time.monotonic()
 
-    def quiet():
-        nonlocal last, since
-        now = count(torpor)
-        if now != last:
-            last, since = now, time.monotonic()
-        return time.monotonic() - since > 0.3
-    wait_until(quiet, "a census that stays the same")
-    return last
+        def quiet():
+            nonlocal last, since
+            now = look()
+            if now != last:
+                last, since = now, time.monotonic()
+            return time.monotonic() - since > 0.3
+        wait_until(quiet, "a census that stays the same")
+        return last
 
 
 def slack(name):
