@@ -23,12 +23,17 @@ struct watched *watched_create(const struct reaper_site *from)
 	site->n_listeners = from->n_listeners;
 	if (from->n_listeners > 0) {
 		site->listeners = reallocarray(NULL, from->n_listeners, sizeof *site->listeners);
-		if (!site->listeners) {
+		site->knocks = calloc(from->n_listeners, sizeof *site->knocks);
+		if (!site->listeners || !site->knocks) {
+			free(site->listeners);
+			free(site->knocks);
 			free(site);
 			return NULL;
 		}
 		memcpy(site->listeners, from->listeners, from->n_listeners * sizeof *site->listeners);
 	}
+	for (unsigned i = 0; i < from->n_listeners; i++)
+		site->knocks[i] = KNOCK_NONE;
 	for (unsigned i = 0; i < from->n_listeners && i < 64; i++)
 		site->datagrams |= (uint64_t)(from->listeners[i].type == SOCK_DGRAM) << i;
 	site->cgroup_fd = from->cgroup_fd;
@@ -43,12 +48,31 @@ void watched_release(struct watched *site)
 	if (!site || --site->references > 0)
 		return;
 	fd_close(site->cgroup_fd);
+	for (unsigned i = 0; i < site->n_listeners; i++)
+		knock_finish(&site->knocks[i]);
+	free(site->knocks);
 	free(site->listeners);
 	free(site);
 }
 
+/* Who came and went since the last look has left no connection to date. */
+static uint64_t knocked_age_us(struct watched *site)
+{
+	uint64_t least_us = IDLE_NEVER;
+
+	for (unsigned i = 0; i < site->n_listeners; i++) {
+		const struct reaper_listener *listener = &site->listeners[i];
+		uint64_t age_us = knock_age_us(&site->knocks[i], &listener->address, listener->length);
+
+		if (age_us < least_us)
+			least_us = age_us;
+	}
+	return least_us;
+}
+
 static void fill_sample(struct watched *site)
 {
+	uint64_t knocked_us = knocked_age_us(site);
 	struct idle_sample sample = {
 		.sockets_known = site->tally.known,
 		.connections = site->tally.connections,
@@ -59,6 +83,8 @@ static void fill_sample(struct watched *site)
 		.last_data_age_us = site->tally.last_data_age_us,
 	};
 
+	if (knocked_us < sample.last_data_age_us)
+		sample.last_data_age_us = knocked_us;
 	sample.cpu_known = cgroup_cpu_usage_us(site->cgroup_fd, &sample.cpu_usage_us) == 0;
 	/* After all figures were taken: the error of the time is one towards use. */
 	sample.now_ns = clock_now_ns();

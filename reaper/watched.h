@@ -10,6 +10,7 @@
 #include <uthash.h>
 
 #include "gaps.h"
+#include "knock.h"
 #include "neglect.h"
 #include "reaper.h"
 #include "tally.h"
@@ -44,6 +45,7 @@ struct watched {
 	UT_hash_handle hh;
 
 	/* Of the scanning thread. */
+	struct knock *knocks; /* at each of the listeners; owned */
 	struct tally tally;
 	struct idle_sample sample;
 };

@@ -472,7 +472,12 @@ static const struct key keys[] = {
 
 	{HIBERNATE("FreezeAfterSec", type_span, freeze_after_us), .argument = SECONDS, .fallback = "30s",
 	 .help = "How long the site must have been idle to be frozen: it stays in memory, takes no CPU, "
-		 "and goes on with the next connection or byte. infinity is never."},
+		 "and goes on with the next connection or byte. infinity is never. Over TCP the kernel tells "
+		 "when bytes moved last; over a unix socket who has connected last is known by the time of "
+		 "access of its file, not where that is on a file system mounted noatime, and not for abstract "
+		 "names, where short visits do not show but by the CPU that they take. Connections of "
+		 "processes "
+		 "in other network namespaces to a unix socket are not seen once they are accepted."},
 	{HIBERNATE("PageOutAfterSec", type_span, page_out_after_us), .argument = SECONDS,
 	 .fallback = "infinity",
 	 .help = "How long the site must have been idle, counted from the same instant, for its memory to be "

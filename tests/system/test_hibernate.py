@@ -80,10 +80,11 @@ def test_stop_without_freezing_first(quick):
         assert "frozen" not in events.transitions("a")
 
 
-@pytest.mark.parametrize("kind", ["one connection", "many connections"])
+@pytest.mark.parametrize("kind", ["one connection", "many connections", "many over a unix socket"])
 def test_requests_keep_it_awake(quick, kind):
     """Asked again long before the time is over, for six times as long as the time."""
-    address = quick.add_site("a", hibernate={**NEVER, "FreezeAfterSec": "500ms"})
+    address = str(quick.run / "a.sock") if kind == "many over a unix socket" else quick.address()
+    quick.add_site("a", address, hibernate={**NEVER, "FreezeAfterSec": "500ms"})
     quick.start()
     with quick.events("a") as events:
         kept, end, slowest = HttpConnection(address), time.monotonic() + 3, 0
