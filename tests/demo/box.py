@@ -93,15 +93,20 @@ def check_machine():
         raise Trouble(str(error)) from error
 
 
-def free_port(preferred=8080):
+def take_port(preferred=8080):
+    """A free port of 127.0.0.1, and the socket that keeps other demos from it until it is closed: torpord binds the port
+    only later. It is a name, which ends with the process."""
     for port in (*range(preferred, preferred + 20), 0):
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            claim = socket.socket(socket.AF_UNIX)
             try:
                 sock.bind(("127.0.0.1", port))
-                return sock.getsockname()[1]
+                port = sock.getsockname()[1]
+                claim.bind(f"\0torpor-demo-{port}")
+                return port, claim
             except OSError:
-                pass
+                claim.close()
     raise Trouble("no TCP port of 127.0.0.1 is free")
 
 
@@ -112,7 +117,8 @@ def end_with_parent():
 
 class Box:
     def __init__(self):
-        root, self.port = cgroups.root(), free_port()
+        root = cgroups.root()
+        self.port, self.port_claim = take_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="torpor-demo-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.etc, self.run, self.lib, self.www = (self.folder / name for name in ("etc", "run", "lib", "www"))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 import os
+import signal
 
 import pytest
 
@@ -9,6 +10,9 @@ from harness import BUILD, SANITIZED, TORPORD, Instance
 
 
 def pytest_configure(config):
+    # Who starts the tests in the background may have them ignore it, and what they start does, too.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "timing: about the daemon's own use of time; alone, and not under sanitizers")
     config.addinivalue_line("markers", "alone: looks at what all processes of the machine share; not beside others")
 

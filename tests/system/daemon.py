@@ -33,7 +33,8 @@ def wait_until(predicate, what="the condition", timeout=TIMEOUT):
 
 def site_text(*listen, template="probe", exec_start=None, **sections):
     """A unit file. listen: addresses of stream listeners; sections: container={"User": "root"}, a list as value
-    for a key that is assigned several times."""
+    for a key that is assigned several times. Without a template it does not hibernate by itself either, unless it says so:
+    those of the tests see to that."""
     lines = ["[Site]"]
     if template:
         lines.append(f"Template={template}")
@@ -41,6 +42,8 @@ def site_text(*listen, template="probe", exec_start=None, **sections):
     lines += _assignments(keys.pop("Site", {}))
     lines += ["[Socket]"] + [f"ListenStream={address}" for address in listen]
     lines += _assignments(keys.pop("Socket", {}))
+    if not template:
+        keys.setdefault("Hibernate", {"FreezeAfterSec": "infinity", "StopAfterSec": "infinity"})
     if exec_start:
         keys.setdefault("Container", {})["ExecStart"] = ["", exec_start]
     for name, values in keys.items():

@@ -5,6 +5,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +13,8 @@ import cgroups
 from harness import BUILD, REPOSITORY, TIMEOUT, http_get, wait_until
 
 DEMO = REPOSITORY / "tests/demo/demo.py"
+sys.path.append(str(DEMO.parent))
+from box import take_port  # noqa: E402
 
 
 class Running:
@@ -80,6 +83,14 @@ def assert_nothing_left(folder):
             assert folder.name not in path.read_text()
         except OSError:
             pass
+
+
+def test_demos_at_once_have_ports_of_their_own():
+    """Though neither torpord has bound one yet."""
+    ports = [take_port(), take_port()]
+    assert ports[0][0] != ports[1][0]
+    for _, claim in ports:
+        claim.close()
 
 
 def test_the_whole_and_stay(demo):

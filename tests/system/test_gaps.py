@@ -185,11 +185,10 @@ def test_a_freeze_that_does_not_finish_is_undone(torpor, tmp_path):
             assert undone["reason"] == "not frozen in time"
             assert "error" in control.receive()
             control.send("Freeze", {"site": "a"})
-            begun = events.wait_event(to="freezing")
+            events.wait_event(to="freezing")
             second = stack.enter_context(HttpConnection(address))
             second.send("/counter")
-            won = events.wait_event(to="awake")
-            assert won["reason"] == "connection" and won["time_us"] - begun["time_us"] < 1_900_000
+            assert events.wait_event(to="awake")["reason"] == "connection"  # and not that its time was over
             assert "error" in control.receive()
         file.release()
         assert first.receive().status == 200 and second.receive().status == 200

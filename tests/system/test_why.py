@@ -242,10 +242,15 @@ def test_starting_and_failed(torpor):
         assert kinds(waiting) == ["queue"] and "1 of 1 in the queue" in waiting["holds"][0]["text"] and nexts(waiting) == {}
         assert "took_us" not in waiting["wake"] and wake_of(torpor, "b")["peer"]
         torpor.wait_state("b", "awake")
-    with pytest.raises(VarlinkError):
-        torpor.call("Wake", site="c")
-    why = explain(torpor, "c")
-    assert kinds(why) == ["failure"] and "/nowhere" in why["holds"][0]["text"] and 0 < nexts(why)["cold"] <= 1_000_000
+
+    def fail():
+        """The back-off is a second, at first."""
+        with pytest.raises(VarlinkError):
+            torpor.call("Wake", site="c")
+        why = explain(torpor, "c")
+        return why if kinds(why) == ["failure"] else None
+    why = wait_until(fail, "a look within the back-off")
+    assert "/nowhere" in why["holds"][0]["text"] and 0 < nexts(why)["cold"] <= 60_000_000
     assert "took_us" not in why["wake"]
 
 
