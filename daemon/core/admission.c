@@ -16,7 +16,9 @@ void admission_finish(struct admission *admission)
 
 static bool has_room(const struct admission *admission)
 {
-	return admission->starting < (admission->narrow ? 1 : admission->limit);
+	if (admission->narrow)
+		return admission->starting + admission->opening == 0;
+	return admission->starting < admission->limit && admission->opening < admission->limit;
 }
 
 static int priority(const struct run *run)
@@ -108,7 +110,7 @@ static struct run *take(struct admission *admission, unsigned at)
 	return run;
 }
 
-static void start_waiting(struct admission *admission)
+void admission_go_on(struct admission *admission)
 {
 	while (has_room(admission) && admission->n_waiting > 0) {
 		start(admission, take(admission, 0));
@@ -118,7 +120,7 @@ static void start_waiting(struct admission *admission)
 void admission_narrow(struct admission *admission, bool narrow)
 {
 	admission->narrow = narrow;
-	start_waiting(admission);
+	admission_go_on(admission);
 }
 
 void admission_release(struct admission *admission, struct run *run)
@@ -135,5 +137,5 @@ void admission_release(struct admission *admission, struct run *run)
 		return;
 	run->admitted = false;
 	admission->starting--;
-	start_waiting(admission);
+	admission_go_on(admission);
 }

@@ -19,7 +19,8 @@ struct admission {
 	struct admission_place *waiting; /* owned; next first */
 	unsigned n_waiting, size;
 	unsigned starting, limit;
-	bool narrow; /* memory is short: one at a time */
+	unsigned opening; /* as few may, at most: see opening.h */
+	bool narrow;      /* memory is short: one at a time */
 };
 
 void admission_finish(struct admission *admission);
@@ -29,6 +30,9 @@ int admission_request(struct admission *admission, struct run *run);
 
 /* Starts one site at a time from now on, or as many as the limit says. */
 void admission_narrow(struct admission *admission, bool narrow);
+
+/* There may be room for whoever is next. */
+void admission_go_on(struct admission *admission);
 
 /* The run's start is over, or it gives its place in the queue up; where it has neither, nothing. Starts whoever
  * is next. */

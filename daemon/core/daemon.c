@@ -206,6 +206,7 @@ static int init_loop(struct daemon *daemon)
 	uv_timer_init(&daemon->loop, &daemon->starved);
 	uv_timer_init(&daemon->loop, &daemon->retry);
 	uv_timer_init(&daemon->loop, &daemon->look);
+	openings_init(daemon);
 	daemon->retry.data = daemon->look.data = daemon;
 	daemon->terminate.data = daemon->interrupt.data = daemon->hangup.data = daemon->starved.data = daemon;
 	return r;
@@ -427,6 +428,7 @@ static void close_loop(struct daemon *daemon)
 	uv_close((uv_handle_t *)&daemon->starved, NULL);
 	uv_close((uv_handle_t *)&daemon->retry, NULL);
 	uv_close((uv_handle_t *)&daemon->look, NULL);
+	openings_close(daemon);
 	(void)uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	if (uv_loop_close(&daemon->loop) < 0)
 		log_warning("handles were left open at the end");

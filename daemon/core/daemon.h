@@ -11,6 +11,7 @@
 #include "listener.h"
 #include "looker.h"
 #include "lookup.h"
+#include "opening.h"
 #include "pager.h"
 #include "plan.h"
 #include "reaper.h"
@@ -45,6 +46,7 @@ struct daemon {
 	struct run *runs; /* list: sites that are not cold */
 	uint64_t next_id;
 	struct admission admission;
+	struct openings openings;
 	struct journal journal;
 	const struct cause *cause;    /* of the event being handled, where it is known; NULL */
 	const struct site *caused_at; /* the site that it is an event of */

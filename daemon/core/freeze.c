@@ -26,6 +26,7 @@ void freeze_begin(struct site *site, const char *by)
 		run->last_active_ns = activity.last_active_ns;
 	failure_outlive(site);
 	run_untrack(run);
+	opening_end(run);
 	run->spoke = run->asked = false;
 	site_set_state(site, STATE_FREEZING, by);
 	STRETCH("freezing", site->name);

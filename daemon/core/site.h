@@ -12,6 +12,7 @@
 #include "hold.h"
 #include "launcher.h"
 #include "listener.h"
+#include "opening.h"
 #include "plan.h"
 #include "state.h"
 
@@ -33,6 +34,7 @@ struct run {
 	struct enforcement enforcement; /* of the container's limits */
 	struct hold hold;
 	struct drain drain;
+	struct opening opening;
 	uv_poll_t pidfd_poll, events_poll;
 	uv_timer_t timer;
 	unsigned open_handles;   /* freed when the loop has given the last one back */

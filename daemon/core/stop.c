@@ -95,6 +95,7 @@ void stop_begin(struct site *site, enum site_event event, const char *by)
 			failure_record(site, "start", ETIMEDOUT, "did not start within TimeoutStartSec=");
 	}
 	handover_shut_gate(run);
+	opening_end(run);
 	ladder_cancel(run);
 	site_set_state(site, STATE_STOPPING, by);
 	STRETCH("stopping", site->name);
@@ -144,6 +145,7 @@ void stop_complete(struct site *site, enum site_state state, const char *by)
 	struct run *run = site->run;
 
 	admission_release(&daemon->admission, run);
+	opening_end(run);
 	if (state == STATE_FAILED && !(site->leaving || daemon->stopping)) {
 		run_untrack(run);
 		hold_release(&run->hold);

@@ -142,7 +142,7 @@ static bool waits_to_start(struct view *view)
 		if (admission->waiting[i].run == view->site->run)
 			snprintf(view->text, sizeof view->text,
 				 "it waits for its turn to start: %u of %u in the queue, %u are starting",
-				 i + 1, admission->n_waiting, admission->starting);
+				 i + 1, admission->n_waiting, admission->starting + admission->opening);
 	return true;
 }
 

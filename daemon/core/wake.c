@@ -24,11 +24,13 @@
 /* Its time begins when its turn comes. */
 static void ask_for_place(struct site *site)
 {
+	opening_look(site->daemon);
 	if (admission_request(&site->daemon->admission, site->run) < 0) {
 		failure_record(site, "start", ENOMEM, "cannot be queued for its start: out of memory");
 		site_dispatch(site, EVENT_FAILED, "failed");
 	} else if (site->run && site->run->queued) {
 		state_timer_set(site);
+		opening_expect(site->daemon);
 	}
 }
 
@@ -149,7 +151,7 @@ void wake_launched(struct site *site)
 			  (unsigned long long)(run->job.cloned_ns - run->job.begun_ns) / 1000,
 			  (unsigned long long)(run->job.done_ns - run->job.cloned_ns) / 1000);
 	end_job(run);
-	if (r < 0 || run->plan->spec->type == TYPE_SIMPLE)
+	if (r < 0 || (site->state == STATE_STOPPING && run->plan->spec->type == TYPE_SIMPLE))
 		admission_release(&daemon->admission, run);
 	if (r == 0 && run->killed)
 		(void)container_kill(&run->container); /* there was nothing to kill when its time was over */
@@ -170,10 +172,11 @@ void wake_complete(struct site *site, const char *by)
 	bool thawed = site_rule(site->state)->asleep;
 	int r;
 
-	/* A start keeps its place until the program runs; one that says when it is ready, until then. */
-	admission_release(&site->daemon->admission, run);
 	if (site->state == STATE_STARTING) {
 		run->ready_ns = clock_now_ns();
+		opening_begin(run);
+		/* Its place is kept until the program runs; with Type=notify, until it is ready. */
+		admission_release(&site->daemon->admission, run);
 		handover_open_gate(run);
 		site->wakes++;
 		site->daemon->wakes++;

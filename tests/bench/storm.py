@@ -3,7 +3,11 @@
 """Wakes many cold sites at once, torpor beside the floor, and asks a neighbour that is awake all the while. It judges
 nothing.
 
-    storm.py [--quick] [--json FILE]        TORPOR_BUILD is the build directory (default: build)
+    storm.py [--quick] [--program static|python|node] [--sites N] [--json FILE]    TORPOR_BUILD is the build directory
+
+The program is the same on both sides, and is handed its listener as descriptor 3: the smallest server there is, behind
+which nothing that a start costs can hide, or Python's or Node's own web server. (php -S takes no listener from anybody
+but torpor, which answers its bind: there is no floor for it.)
 """
 import argparse
 import contextlib
@@ -19,13 +23,25 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 
 import measure  # noqa: E402
-from competitors import Floor, Torpor  # noqa: E402
+from competitors import SERVER, TEMPLATE, Floor, Torpor  # noqa: E402
 from harness import BUILD, HELPERS  # noqa: E402
 
-SITES = 500
+APPS = HERE.parent / "apps"
+PROGRAMS = {"static": (500, SERVER), "python": (100, "/usr/bin/python3", APPS / "descriptor.py"),
+            "node": (100, "/usr/bin/node", APPS / "descriptor.js")}  # how many sites at once, and the command
 PAUSE_S = 0.002  # between two questions to the neighbour
 REST_S = 0.3     # the kernel takes the containers of the round before apart
 FULL, QUICK = {"rounds": 20}, {"rounds": 3}
+
+
+class Site(Torpor):
+    """torpor, with any program."""
+    command = ()
+
+    def write_files(self):
+        super().write_files()
+        self.instance.write_template("bench", f"{TEMPLATE}[Container]\nBindReadOnlyPaths={APPS} {HELPERS}\nExecStart=\n"
+                                              f"ExecStart={' '.join(map(str, self.command))}\n")
 
 
 class Neighbour:
@@ -55,11 +71,13 @@ class Neighbour:
 
 
 class Storm:
+    """Of all sites of a competitor but the last, which is the neighbour."""
+
     def __init__(self, competitor, stack):
         self.competitor = competitor
-        self.indices = list(range(SITES))
+        self.indices = list(range(competitor.sites - 1))
         self.client = measure.WakeClient(HELPERS)
-        self.neighbour = Neighbour(competitor.target(SITES))
+        self.neighbour = Neighbour(competitor.target(len(self.indices)))
         stack.callback(self.client.close)
         stack.callback(self.neighbour.client.close)
         self.seconds = []
@@ -72,7 +90,7 @@ class Storm:
             self.neighbour.ask("usual")
         targets = self.competitor.targets(self.indices)
         started = time.monotonic()
-        result = self.neighbour.ask_during(lambda: self.client.run(SITES, targets, SITES))
+        result = self.neighbour.ask_during(lambda: self.client.run(len(targets), targets))
         self.seconds.append(time.monotonic() - started)
         self.sample.add(result)
         self.competitor.cool(self.indices)
@@ -84,7 +102,7 @@ class Storm:
 
 
 def table(results):
-    lines = [f"{SITES} cold sites at once, {results['rounds']} rounds; milliseconds", "",
+    lines = [f"{results['sites']} cold sites at once ({results['program']}), {results['rounds']} rounds; milliseconds", "",
              "| | all awake after | first byte p50 (p99) | neighbour before p50 (p99) | neighbour meanwhile p50 (p99) |",
              "|---|---|---|---|---|"]
 
@@ -107,13 +125,18 @@ def table(results):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--program", choices=PROGRAMS, default="static")
+    parser.add_argument("--sites", metavar="N", type=int)
     parser.add_argument("--json", metavar="FILE", type=pathlib.Path)
     arguments = parser.parse_args()
     scale = QUICK if arguments.quick else FULL
+    usual, *command = PROGRAMS[arguments.program]
+    sites = arguments.sites or usual
     with contextlib.ExitStack() as stack:
         storms = {}
-        for number, kind in enumerate((Torpor, Floor)):
-            competitor = kind(number, SITES + 1)
+        for number, kind in enumerate((Site, Floor)):
+            competitor = kind(number, sites + 1)
+            competitor.command = command
             stack.callback(competitor.close)
             competitor.start()
             storms[kind.name] = Storm(competitor, stack)
@@ -121,7 +144,7 @@ def main():
         for _ in range(scale["rounds"]):
             for storm in random.sample(list(storms.values()), len(storms)):
                 storm.run()
-        results = {"machine": measure.machine(BUILD), **scale,
+        results = {"machine": measure.machine(BUILD), **scale, "program": arguments.program, "sites": sites,
                    "max_starting": storms["torpor"].competitor.instance.host()["max_starting"],
                    "storms": {name: storm.summary() for name, storm in storms.items()}}
     if arguments.json:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Many sites that wake at once: who comes when."""
+"""Many sites that wake at once: who comes when. That a program which runs, but lets nobody in yet, holds others back is
+in tests/unit/test-opening.c: nothing here depends on a time."""
 import contextlib
 import errno
 import os
 
-from harness import connect, wait_until
+import pytest
+
+from harness import connect, http_get, wait_until
 
 
 class Gates:
@@ -64,3 +67,23 @@ def test_slices_take_turns(torpor):
             torpor.wait_state(name, "starting")
         order = [gates.let_next() for _ in gates.addresses]
     assert order == ["many0", "first", "many1", "one", "none", "many2", "many3"]
+
+
+@pytest.mark.parametrize("does", ["read line </gates/never", "while :; do :; done"], ids=["sleeps", "computes"])
+def test_who_never_lets_anybody_in(torpor, does):
+    """It holds nobody up for longer than a moment, nor is it held to be anything but awake."""
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nMaxStarting=1\n")
+    folder = torpor.directory / "gates"
+    folder.mkdir(mode=0o755)
+    os.mkfifo(folder / "never")
+    (folder / "never").chmod(0o644)
+    never = [torpor.add_site(f"never{number}", exec_start=f"/bin/sh -c '{does}'",
+                             container={"BindReadOnlyPaths": f"{folder}:/gates"}) for number in range(2)]
+    other = torpor.add_site("other")
+    torpor.start()
+    with contextlib.ExitStack() as stack:
+        for number, address in enumerate(never):
+            stack.enter_context(connect(address))
+            torpor.wait_state(f"never{number}", "awake")
+        assert http_get(other).status == 200
+        assert torpor.state("never0") == torpor.state("never1") == "awake"
