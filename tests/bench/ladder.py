@@ -160,11 +160,11 @@ def main():
         box = Box(sites)
         try:
             results = run(box)
+            if arguments.json:
+                arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+            print(table(results), flush=True)
         finally:
             box.close()
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
-    print(table(results))
 
 
 if __name__ == "__main__":
