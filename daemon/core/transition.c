@@ -54,6 +54,12 @@ static void tell(struct site *site, enum site_state from, const char *by, uint64
 	control_site_changed(site, &entry);
 }
 
+/* A start is over when the program was ready, whatever had to be done since. */
+static uint64_t wake_took_us(const struct run *run, enum site_state before)
+{
+	return ((before == STATE_STARTING ? run->ready_ns : clock_now_ns()) - run->wake_ns) / 1000;
+}
+
 void site_set_state(struct site *site, enum site_state state, const char *by)
 {
 	const struct site_rule *from = site_rule(site->state), *to = site_rule(state);
@@ -63,7 +69,7 @@ void site_set_state(struct site *site, enum site_state state, const char *by)
 	if (site->state == state)
 		return;
 	if (state == STATE_AWAKE) {
-		took_us = (clock_now_ns() - site->run->wake_ns) / 1000;
+		took_us = wake_took_us(site->run, before);
 		history_awake(site, took_us);
 	}
 	site->state = (uint8_t)state;
