@@ -241,12 +241,13 @@ while True:
     time.sleep(1)
 """, NonBlocking="yes")
     torpor.start()
+    # It is waited for a tenth of a second: other things that the machine has to do are not to take that from it.
+    os.setpriority(os.PRIO_PROCESS, torpor.pid, -20)
     for _ in range(10):
         assert http_get(listen).text == "own"
         torpor.wait_state("a", "awake")
         torpor.call("Stop", site="a")
-    # On a machine that has other things to do torpord may be late once.
-    assert said(torpor).count("refused") < 3
+    assert said(torpor).count("refused") < 3  # a machine may stand still for once
 
 
 def test_one_that_is_told_only_of_changes(torpor, listen):
