@@ -37,10 +37,11 @@ while True:
 
 class Kind:
     """command: of tests/helpers, none for a server. here: it needs no controller to be seen. logs: its output goes
-    somewhere. path: what the neighbour is asked for."""
+    somewhere. path: what the neighbour is asked for. without: a limit that it does not have."""
 
-    def __init__(self, command="", here=False, logs=False, path="/", **sections):
+    def __init__(self, command="", here=False, logs=False, path="/", without=None, **sections):
         self.command, self.here, self.logs, self.path, self.sections = command, here, logs, path, sections
+        self.without = without
 
     def start(self, hogging):
         hogging.torpor.call("Wake", site="hog")
@@ -64,6 +65,7 @@ class Visited(Kind):
 
 KINDS = {
     "cpu": Kind("hog cpu"),
+    "cpu-by-weight": Kind("hog cpu", without="CPUQuota"),
     "memory": Kind(f"hog reclaim {RECLAIM_BYTES}"),
     "disk": Kind("hog disk /data", path="/disk?path=/usr/bin/env", container={"BindPaths": f"{FOLDER}:/data"}),
     "processes": Kind("hog fork"),
@@ -94,8 +96,10 @@ class Hogging:
         if self.kind.logs:
             sections["container"] = {"StandardOutput": self.log_target(stack)}
         limits = {"resources": self.limits} if self.limits else {}
+        if self.limits:
+            sections["resources"] = {key: value for key, value in self.limits.items() if key != self.kind.without}
         command = f"/helpers/{self.kind.command.replace('ADDRESS', self.hog)}" if self.kind.command else None
-        self.torpor.add_site("hog", self.hog, template="static", exec_start=command, **sections, **limits)
+        self.torpor.add_site("hog", self.hog, template="static", exec_start=command, **sections)
         self.torpor.add_site("warm", self.warm, template="probe", **limits)
         self.torpor.add_site("cold", self.cold, template="static", **limits)
         for name in ("hog", "warm", "cold"):
