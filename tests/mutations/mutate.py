@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Takes protections out, one at a time, and sees the tests fail that are there for them.
 
-    mutate.py [-k WORD]... [--vm] [--list]
+    mutate.py [-k WORD]... [--vm] [--list | --check]
 
 Works on a copy of the sources, with a build of its own. Of table.py each mutation whose name or T number has a WORD in
 it is applied, built, tested and taken back; all of their tests must pass before. With --vm the tests are those that run
 in the machine of tests/vm, and the mutations those that such a test is there for; without, all others. The exit code is
-1 when one survives: a test that cannot fail is a defect."""
+1 when one survives: a test that cannot fail is a defect. --check only looks whether all that they take out is there."""
 import argparse
 import dataclasses
 import os
@@ -146,6 +146,7 @@ def main():
     parser.add_argument("-k", action="append", metavar="WORD", help="only those with this word in the name or number")
     parser.add_argument("--vm", action="store_true", help="the tests in the machine, and what they are there for")
     parser.add_argument("--list", action="store_true", help="print the table")
+    parser.add_argument("--check", action="store_true", help="look whether the sources have what the table takes out")
     arguments = parser.parse_args()
     chosen = [mutation for mutation in MUTATIONS
               if not arguments.k or any(word in f"{mutation.test} {mutation.name}" for word in arguments.k)]
@@ -153,6 +154,11 @@ def main():
         for mutation in chosen:
             print(f"{mutation.test}  {mutation.name}: {', '.join(mutation.killers)}")
         return 0
+    if arguments.check:
+        stale = [f"{mutation.test}  {mutation.name}: {file} has this {found} times: {old}" for mutation in chosen
+                 for file, old, _ in mutation.edits if (found := (ROOT / file).read_text().count(old)) != 1]
+        print("\n".join(stale), end="\n" * bool(stale))
+        return 1 if stale else 0
     chosen = [mutation for mutation in (seen_by(mutation, arguments.vm) for mutation in chosen) if mutation.killers]
     with tempfile.TemporaryDirectory(prefix="torpor-mutations-") as folder:
         copy = Copy(pathlib.Path(folder))

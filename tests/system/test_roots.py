@@ -8,7 +8,7 @@ import pytest
 import rootfs
 from harness import http_get, wait_until
 from rootfs import EXEC, Swapper, make_root, mount_table, tree
-from test_container import mounts
+from test_container import bare, mounts
 from varlink import VarlinkError
 
 OWN = ("dev", "proc", "run", "tmp")
@@ -72,6 +72,7 @@ def test_the_root_is_read_only(torpor, root, add):
 def test_proc_is_masked(torpor, add):
     address = add(User="root", PrivateUsers="no")
     torpor.start()
+    assert bare(address) == []
     for name in ("keys", "timer_list"):
         if pathlib.Path("/proc", name).exists():
             reply = http_get(address, f"/read?path=/proc/{name}")
