@@ -10,6 +10,7 @@ import os
 import pathlib
 import signal
 import sys
+import time
 
 import pytest
 
@@ -19,7 +20,8 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 # Those of tests/system that have more to see here: another kernel, and all of cgroup v2.
 SYSTEM = ["test_activation.py", "test_container.py", "test_identity.py", "test_resources.py", "test_slices.py",
           "test_syscalls.py", "test_paths.py", "test_tenants.py"]
-TEST_S = 180  # how long one test may take, on a host that has other things to do
+TEST_S = 180     # how long one test may take, on a host that has other things to do
+TEARDOWN_S = 60  # and what it has at least to clean up; together less than the silence that host/vm.py suffers
 TEXT_BYTES = 60000
 
 
@@ -37,18 +39,32 @@ class Reporter:
         if report.failed:
             self.say("finished", test=self.name(report.nodeid), outcome="failed", text=report.longreprtext[-TEXT_BYTES:])
 
+    # The alarm is for what pytest catches as the test's own failure; anywhere else it would end pytest.
+
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_protocol(self):
+    def pytest_runtest_setup(self):
+        yield from self._bounded(0)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_call(self):
+        yield from self._bounded(0)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_teardown(self):
+        yield from self._bounded(TEARDOWN_S)
+
+    def _bounded(self, least_s):
         signal.signal(signal.SIGALRM, self._late)
-        signal.alarm(TEST_S)
+        signal.setitimer(signal.ITIMER_REAL, max(self.deadline - time.monotonic(), least_s, 0.001))
         yield
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _late(self, *_):
         pytest.fail(f"still running after {TEST_S} s")
 
     def pytest_runtest_logstart(self, nodeid):
         self.outcome, self.texts = "passed", []
+        self.deadline = time.monotonic() + TEST_S
         self.say("started", test=self.name(nodeid))
 
     def pytest_runtest_logreport(self, report):
