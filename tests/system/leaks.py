@@ -143,11 +143,6 @@ class Sites:
         return len(names)
 
 
-def launchers_rest(torpor):
-    """Whether they have made all the sandboxes ahead that they want: in the background, so whenever there is time."""
-    return all(task.at_rest for task in tasks.tasks(torpor.pid).values() if task.gone or task.name == "launcher")
-
-
 def settled(torpor, count=census):
     """The census when it does not change any more: sandboxes are made ahead, the kernel takes its time. torpord answers
     before each: on a busy machine it may not have come to close the connection of the call before, and would seem to be at

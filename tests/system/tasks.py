@@ -69,10 +69,12 @@ def tasks(pid):
         return {}
 
 
-def rest(pid):
+def rest(pid, name=None):
     """The threads of a process of whose past nothing more comes: all of them rest (see Task.at_rest), at one and the same
-    moment, which is that between two looks that find the same. None: it is not at rest."""
-    first, second = tasks(pid), tasks(pid)
+    moment, which is that between two looks that find the same. None: it is not at rest. With a name, only those that are
+    called so are looked at: ThreadSanitizer has a thread of its own, which never rests."""
+    first, second = ({number: task for number, task in tasks(pid).items()
+                      if name is None or not task.gone and task.name == name} for _ in range(2))
     if first.keys() == second.keys() and all(task.at_rest and second[number].at_rest and
                                              task.switches == second[number].switches
                                              for number, task in first.items()):
