@@ -60,7 +60,7 @@ struct run {
 	unsigned concurrency;
 	size_t count; /* at least */
 	bool until_eof;
-	uint32_t *latencies_ns;
+	uint64_t *latencies_ns;
 	size_t n_latencies, room;
 	size_t failures[N_FAILURES];
 	size_t started, finished;
@@ -111,14 +111,14 @@ static bool record(struct run *run, uint64_t latency_ns)
 {
 	if (run->n_latencies == run->room) {
 		size_t room = run->room ? run->room * 2 : 1024;
-		uint32_t *larger = reallocarray(run->latencies_ns, room, sizeof *larger);
+		uint64_t *larger = reallocarray(run->latencies_ns, room, sizeof *larger);
 
 		if (!larger)
 			return false;
 		run->latencies_ns = larger;
 		run->room = room;
 	}
-	run->latencies_ns[run->n_latencies++] = latency_ns > UINT32_MAX ? UINT32_MAX : (uint32_t)latency_ns;
+	run->latencies_ns[run->n_latencies++] = latency_ns;
 	return true;
 }
 
@@ -284,7 +284,7 @@ static size_t count_failures(const struct run *run)
 
 static int compare(const void *a, const void *b)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return (x > y) - (x < y);
 }
