@@ -6,3 +6,4 @@ const server = http.createServer((request, response) => {
   response.end('hello\n');
 });
 server.listen({ fd: 3 });
+process.on('SIGTERM', () => process.exit()); // its own handler is no end for the first process of a container
