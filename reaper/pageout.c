@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "fd.h"
+#include "mapping.h"
 #include "memory.h"
 #include "str.h"
 
@@ -26,16 +27,6 @@
 #define ADVICE_LEAST    (UINT64_C(256) << 10)
 #define ADVICE_LONG_NS  1000000 /* the next is half as large when one takes longer than this, */
 #define ADVICE_SHORT_NS 200000  /* twice as large when it takes less than this */
-
-static FILE *open_processes(int cgroup_fd)
-{
-	int fd = openat(cgroup_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	FILE *processes = fd < 0 ? NULL : fdopen(fd, "r");
-
-	if (!processes)
-		fd_close(fd);
-	return processes;
-}
 
 /* A number in one of the cgroup's files; "max" is UINT64_MAX. */
 static int read_bytes(int cgroup_fd, const char *file, uint64_t *ret)
@@ -77,7 +68,7 @@ int pageout_resident(int cgroup_fd, uint64_t *ret_anonymous_bytes, uint64_t *ret
 
 	if (cgroup_memory_bytes(cgroup_fd, ret_bytes) == 0)
 		return charged_anonymous(cgroup_fd, ret_anonymous_bytes);
-	processes = open_processes(cgroup_fd);
+	processes = mapping_open_processes(cgroup_fd);
 	if (!processes)
 		return -errno;
 	while (fscanf(processes, "%d", &pid) == 1) {
@@ -133,19 +124,6 @@ static int reclaim(int cgroup_fd, const atomic_bool *cancelled)
 	return r;
 }
 
-/* One line of /proc/PID/maps that may have pages of its own. */
-static bool parse_mapping(const char *line, uint64_t *start, uint64_t *end)
-{
-	unsigned long long from, to;
-	char access[5];
-
-	if (sscanf(line, "%llx-%llx %4s", &from, &to, access) != 3 || to <= from)
-		return false;
-	*start = from;
-	*end = to;
-	return !str_equal(access, "---p") && !strstr(line, "[v"); /* [vvar], [vdso], [vsyscall] */
-}
-
 /* What a mapping refuses (locked in memory, pages of a device) stays: 0. Else 0 or -errno. */
 static int advise_mapping(int pidfd, uint64_t start, uint64_t end, const atomic_bool *cancelled)
 {
@@ -192,7 +170,7 @@ static int advise_process(pid_t pid, const atomic_bool *cancelled)
 	while (r == 0 && !atomic_load(cancelled) && getline(&line, &size, maps) > 0) {
 		uint64_t start, end;
 
-		if (parse_mapping(line, &start, &end))
+		if (mapping_parse(line, &start, &end))
 			r = advise_mapping(pidfd, start, end, cancelled);
 	}
 	return r == -ESRCH ? 0 : r;
@@ -200,7 +178,7 @@ static int advise_process(pid_t pid, const atomic_bool *cancelled)
 
 static int advise(int cgroup_fd, const atomic_bool *cancelled)
 {
-	autofclose FILE *processes = open_processes(cgroup_fd);
+	autofclose FILE *processes = mapping_open_processes(cgroup_fd);
 	int r = 0, pid;
 
 	if (!processes)

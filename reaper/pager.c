@@ -22,7 +22,8 @@ struct pager_job {
 	enum job_state state;  /* under the lock */
 	atomic_bool cancelled; /* while it runs: its end is nobody's business */
 	int cgroup_fd;         /* owned */
-	struct pager_result result;
+	bool remember;
+	struct pager_result result; /* owns the footprint */
 };
 
 struct pager {
@@ -41,6 +42,7 @@ static void free_job(struct pager *pager, struct pager_job *job)
 {
 	DL_DELETE(pager->jobs, job);
 	fd_close(job->cgroup_fd);
+	footprint_free(job->result.footprint);
 	free(job);
 }
 
@@ -63,6 +65,8 @@ static void run_job(struct pager *pager, struct pager_job *job)
 	pthread_mutex_unlock(&pager->lock);
 	r = memory_read(&memory);
 	STRETCH("page-out-begins", "-");
+	if (r == 0 && job->remember)
+		(void)footprint_read(job->cgroup_fd, &job->result.footprint);
 	if (r == 0)
 		r = pageout_run(job->cgroup_fd, &memory, &job->cancelled, &job->result.pageout);
 	STRETCH("page-out-ends", "-");
@@ -156,7 +160,7 @@ void pager_destroy(struct pager *pager)
 	free(pager);
 }
 
-int pager_submit(struct pager *pager, uint64_t id, int cgroup_fd)
+int pager_submit(struct pager *pager, uint64_t id, int cgroup_fd, bool remember)
 {
 	struct pager_job *job = calloc(1, sizeof *job);
 
@@ -166,6 +170,7 @@ int pager_submit(struct pager *pager, uint64_t id, int cgroup_fd)
 	}
 	job->result.id = id;
 	job->cgroup_fd = cgroup_fd;
+	job->remember = remember;
 	pthread_mutex_lock(&pager->lock);
 	DL_APPEND(pager->jobs, job);
 	pthread_cond_signal(&pager->wake);
@@ -198,6 +203,7 @@ bool pager_next_result(struct pager *pager, struct pager_result *ret)
 	job = find_state(pager, JOB_DONE);
 	if (job) {
 		*ret = job->result;
+		job->result.footprint = NULL;
 		free_job(pager, job);
 	}
 	pthread_mutex_unlock(&pager->lock);

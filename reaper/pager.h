@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "footprint.h"
 #include "pageout.h"
 
 /* The thread that pages frozen sites out, one at a time, at a low priority. It is given values, as the reaper
@@ -14,6 +15,8 @@ struct pager_result {
 	uint64_t id;
 	int error; /* 0, or -errno of pageout_run() */
 	struct pageout_result pageout;
+	struct footprint *footprint; /* what it had in memory before; the taker's own; NULL: not asked for, or
+					not known */
 };
 
 /* Starts the thread. notify(userdata) is called from it whenever a result has come, and must only wake the
@@ -23,8 +26,9 @@ int pager_create(void (*notify)(void *userdata), void *userdata, struct pager **
 /* Stops and joins the thread. NULL is fine. */
 void pager_destroy(struct pager *pager);
 
-/* Queues a site, whose container is frozen; cgroup_fd becomes the pager's own, also on failure. -ENOMEM. */
-int pager_submit(struct pager *pager, uint64_t id, int cgroup_fd);
+/* Queues a site, whose container is frozen; cgroup_fd becomes the pager's own, also on failure. remember: its
+ * footprint is wanted. -ENOMEM. */
+int pager_submit(struct pager *pager, uint64_t id, int cgroup_fd, bool remember);
 
 /* Gives a site up, as soon as the piece under way is done. No result of it is handed out after this returns.
  * Unknown ids are ignored. */

@@ -102,15 +102,20 @@ static void on_paged(uv_async_t *async)
 	while (pager_next_result(daemon->pager, &result)) {
 		struct site *site = daemon_site_by_id(daemon, result.id);
 
-		if (!site || site->state != STATE_PAGING)
+		if (!site || site->state != STATE_PAGING) {
+			footprint_free(result.footprint);
 			continue;
+		}
 		site->run->paging = false;
+		footprint_free(site->run->footprint);
+		site->run->footprint = result.footprint;
 		STRETCH("paged", site->name);
 		if (result.error < 0) {
 			not_paged_out(site, result.error);
 			continue;
 		}
 		daemon->swap_full = false;
+		site->run->paged_before = true;
 		log_debug("site %s: paged out: %llu of %llu KiB stay in memory", site->name,
 			  (unsigned long long)result.pageout.after_bytes / 1024,
 			  (unsigned long long)result.pageout.before_bytes / 1024);
@@ -150,9 +155,11 @@ void ladder_page_out(struct site *site, const char *by)
 {
 	struct run *run = site->run;
 	int fd = fcntl(run->container.cgroup_fd, F_DUPFD_CLOEXEC, 3), r;
+	/* At the first time it has in memory what it has ever used. */
+	bool remember = run->paged_before && site->plan->spec->prefetch;
 
 	STRETCH("paging", site->name);
-	r = fd < 0 ? -errno : pager_submit(site->daemon->pager, site->id, fd);
+	r = fd < 0 ? -errno : pager_submit(site->daemon->pager, site->id, fd, remember);
 	run->page_by = by;
 	run->page_error = 0;
 	run->paging = r == 0;

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "daemon.h"
 #include "fd.h"
+#include "footprint.h"
 #include "group.h"
 #include "ladder.h"
 #include "ledgers.h"
@@ -91,6 +92,7 @@ void run_destroy(struct run *run)
 	free(run->listener_fds);
 	free(run->status_text);
 	free(run->other);
+	footprint_free(run->footprint);
 	uv_close((uv_handle_t *)&run->timer, on_closed);
 }
 

@@ -37,18 +37,20 @@ struct run {
 	struct opening opening;
 	uv_poll_t pidfd_poll, events_poll;
 	uv_timer_t timer;
-	unsigned open_handles;   /* freed when the loop has given the last one back */
-	bool job_in_flight;      /* the launcher has it */
-	bool queued;             /* waits for admission */
-	bool admitted;           /* holds a place among the starts under way */
-	bool failed_start;       /* what ends next is to blame: a start that took too long */
-	bool killed;             /* cgroup.kill was written: how it ended is our doing */
-	bool signalled;          /* KillSignal= was sent */
-	bool stop_when_frozen;   /* the verdict was stop: freeze, look, then stop */
-	bool paging;             /* the pager has it */
-	int page_error;          /* why it was not paged out since it sleeps; 0: not tried, or done */
-	const char *page_by;     /* what asked for that, or will once it is frozen; static; NULL: nothing */
-	bool busy;               /* TORPOR_BUSY=1 of sd_notify */
+	unsigned open_handles;       /* freed when the loop has given the last one back */
+	bool job_in_flight;          /* the launcher has it */
+	bool queued;                 /* waits for admission */
+	bool admitted;               /* holds a place among the starts under way */
+	bool failed_start;           /* what ends next is to blame: a start that took too long */
+	bool killed;                 /* cgroup.kill was written: how it ended is our doing */
+	bool signalled;              /* KillSignal= was sent */
+	bool stop_when_frozen;       /* the verdict was stop: freeze, look, then stop */
+	bool paging;                 /* the pager has it */
+	bool paged_before;           /* its memory has been in the swap as a whole */
+	struct footprint *footprint; /* what it had used when it was paged out last; owned; NULL: not known */
+	int page_error;              /* why it was not paged out since it sleeps; 0: not tried, or done */
+	const char *page_by;         /* what asked for that, or will once it is frozen; static; NULL: nothing */
+	bool busy;                   /* TORPOR_BUSY=1 of sd_notify */
 	bool asked;              /* awake by a visitor's bytes over TCP: whether that is use, the reaper sees */
 	bool spoke;              /* has said that it is in use since the freeze began */
 	uint64_t busy_until_ns;  /* EXTEND_TIMEOUT_USEC= while it was awake: CLOCK_MONOTONIC */

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "networks.h"
 #include "notify.h"
+#include "prefetch.h"
 #include "run.h"
 #include "state-timer.h"
 #include "stretch.h"
@@ -194,6 +195,8 @@ void wake_complete(struct site *site, const char *by)
 		if (r < 0)
 			log_error("site %s: cannot be thawed: %s", site->name, strerror(-r));
 		STRETCH("thawed", site->name);
+		if (site->state == STATE_PAGED)
+			prefetch_begin(run);
 		if (site_rule(site->state)->asleep) {
 			run->hurried = false;
 			site->thaws++;

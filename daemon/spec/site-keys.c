@@ -488,6 +488,15 @@ static const struct key keys[] = {
 	 .help = "What becomes of the site when it is to be paged out and there is no swap, or too little "
 		 "is left of it: with stop it is stopped, the next rung down; with none it stays frozen in "
 		 "memory until StopAfterSec= is over."},
+	{HIBERNATE("Prefetch", type_bool, prefetch), .argument = "BOOLEAN", .fallback = "no",
+	 .help = "Whether the site's memory that it used when it was awake last is fetched from the swap, by "
+		 "another thread, as soon as it goes on from being paged out, and not page by page as it asks "
+		 "for "
+		 "it: from the second time on that it is paged out. It makes the first answer earlier, by a "
+		 "third "
+		 "to a half of a Python site's, where a processor is free to do it, and takes some "
+		 "milliseconds "
+		 "of that; what a site used is kept in 16 bytes for each range of pages, some 6 KiB."},
 	{HIBERNATE("StopAfterSec", type_span, stop_after_us), .argument = SECONDS, .fallback = "10min",
 	 .help = "How long the site must have been idle, counted from the same instant, to be stopped: "
 		 "the next connection starts it anew. infinity is never."},

@@ -245,6 +245,7 @@ struct site_spec {
 	uint64_t request_timeout_us; /* RequestTimeoutSec=; 0: requests are not looked for; SPEC_INFINITY: none
 				      */
 	enum keep keep;              /* default KEEP_NONE */
+	bool prefetch;               /* Prefetch=: fetch from the swap what was used before; default no */
 	int8_t swap_full_action;     /* enum swap_full_action; default SWAP_FULL_STOP */
 	const char *const *wake_on, *const *hibernate_on; /* calendars, NULL-terminated; NULL: none */
 	uint64_t wake_ahead_us, keep_awake_us;            /* before, and after, each of wake_on; default 0 */

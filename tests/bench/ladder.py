@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a site that sleeps costs on each rung: real Python sites, woken, frozen, paged out to a swap of compressed memory
-that is made for this and taken away again, and asked once more. It judges nothing.
+that is made for this and taken away again, and asked once more. Some of them are paged out and asked again and again, one
+half with Prefetch=yes. It judges nothing.
 
     ladder.py [--quick] [--sites=N] [--json FILE]        TORPOR_BUILD is the build directory (default: build)
 """
@@ -20,6 +21,7 @@ from swap import swap  # noqa: E402
 
 APPS = HERE.parent / "apps"
 BATCH = 20         # sites that are awake at a time
+AGAIN, ROUNDS = 60, 4  # sites that are paged out so many times more
 FIRST_PORT = 20000
 SWAP_A_SITE_MB = 40
 TEMPLATE = f"""\
@@ -46,12 +48,17 @@ class Box:
         self.names = [f"site{index:04}" for index in range(sites)]
         self.targets = {name: f"{self.instance.ip}:{FIRST_PORT + index}" for index, name in enumerate(self.names)}
         for name, target in self.targets.items():
-            self.instance.write_site(name, f"[Site]\nTemplate=python\n[Socket]\nListenStream={target}\n")
+            self.instance.write_site(name, f"[Site]\nTemplate=python\n[Socket]\nListenStream={target}\n"
+                                           f"[Hibernate]\nPrefetch={self.prefetch(name)}\n")
         self.instance.start()
         self.control = self.instance.connection(timeout=600)
         self.client = measure.WakeClient(HELPERS)
         self.samples = {}
         self.memory = {}
+
+    @staticmethod
+    def prefetch(name):
+        return "yes" if int(name[-1]) % 2 else "no"
 
     def count(self, name):
         return json.loads(http_get(self.targets[name]).text)["count"]
@@ -92,6 +99,16 @@ class Box:
         self.page_out_s = getattr(self, "page_out_s", 0) + time.monotonic() - started
         self.note("paged out", names)
 
+    def again(self, names):
+        """What it has used since the first time is known from the second on."""
+        for _ in range(ROUNDS):
+            for name in names:
+                self.down("Freeze", name, "frozen")
+            for name in names:
+                self.down("PageOut", name, "paged")
+            for name in names:
+                self.ask(f"from paged out again, Prefetch={self.prefetch(name)}", [name])
+
     def close(self):
         self.client.close()
         self.control.close()
@@ -120,6 +137,7 @@ def run(box):
     box.ask("from paged out", box.names)
     counts = [box.count(name) for name in box.names]
     host = box.instance.host()
+    box.again(box.names[:AGAIN])
     return {"machine": measure.machine(BUILD), "sites": len(box.names), "paged": states["paged"],
             "swap_held_bytes": held, "swap_taken_bytes": taken,
             "page_out_ms": box.page_out_s * 1000 / len(box.names),

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import random
+import re
 import signal
 import time
 
@@ -155,6 +156,26 @@ def test_a_wake_does_not_wait_for_the_page_out(torpor, swapped):
             torpor.wait_state("a", "awake")
     assert early > 0
     assert torpor.status("a")["wakes"] == 1
+
+
+def swap_cached():
+    """Bytes that were read from the swap, and that nobody has used since."""
+    return int(re.search(r"^SwapCached: *([0-9]+) kB$", pathlib.Path("/proc/meminfo").read_text(), re.M)[1]) * 1024
+
+
+@pytest.mark.parametrize("prefetch", ["yes", "no"])
+def test_what_was_used_is_fetched(torpor, swapped, prefetch):
+    """What the site has used since it was paged out first, and only that, is read before it asks for it."""
+    address = large_site(torpor, hibernate={**NEVER, "Prefetch": prefetch})
+    page_out(torpor, "a")
+    torpor.visit("a", address, "/allocate?kb=8192")
+    page_out(torpor, "a")
+    before = swap_cached()
+    torpor.visit("a", address)
+    if prefetch == "yes":
+        wait_until(lambda: swap_cached() - before > 7 * MIB, "what it has used")
+    assert swap_cached() - before < (16 if prefetch == "yes" else 4) * MIB
+    assert http_get(address, "/allocate?kb=1").text == f"{(32768 + 8192 + 1) * 1024}\n"
 
 
 def test_killed_while_paged_out_is_cold(torpor, swapped):

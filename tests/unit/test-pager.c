@@ -77,7 +77,7 @@ static int tear_down(void **state)
 
 static void submit(struct fixture *fixture, uint64_t id, int fd)
 {
-	assert_int_equal(pager_submit(fixture->pager, id, fcntl(fd, F_DUPFD_CLOEXEC, 3)), 0);
+	assert_int_equal(pager_submit(fixture->pager, id, fcntl(fd, F_DUPFD_CLOEXEC, 3), false), 0);
 }
 
 static struct pager_result await(struct fixture *fixture)
