@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 
+SANITIZED = os.environ.get("TORPOR_SANITIZED") == "1"
 SCHED_OTHER = 0
 # System calls that wait, and which of their arguments says how long: without end where it is a null pointer, or -1.
 # (asm/unistd.h; the number of the argument counts from 0.)
@@ -69,12 +70,22 @@ def tasks(pid):
         return {}
 
 
+def of_the_sanitizer(task, found, pid):
+    """ThreadSanitizer has a thread of its own, the first that is started, which never rests."""
+    return SANITIZED and task.number == min(found.keys() - {pid}, default=0) and not task.gone and \
+        task.name == found[pid].name
+
+
 def rest(pid, name=None):
     """The threads of a process of whose past nothing more comes: all of them rest (see Task.at_rest), at one and the same
     moment, which is that between two looks that find the same. None: it is not at rest. With a name, only those that are
-    called so are looked at: ThreadSanitizer has a thread of its own, which never rests."""
-    first, second = ({number: task for number, task in tasks(pid).items()
-                      if name is None or not task.gone and task.name == name} for _ in range(2))
+    called so are looked at."""
+    looks = []
+    for _ in range(2):
+        found = tasks(pid)
+        looks.append({number: task for number, task in found.items() if not of_the_sanitizer(task, found, pid) and
+                      (name is None or not task.gone and task.name == name)})
+    first, second = looks
     if first.keys() == second.keys() and all(task.at_rest and second[number].at_rest and
                                              task.switches == second[number].switches
                                              for number, task in first.items()):
