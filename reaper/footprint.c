@@ -17,6 +17,9 @@
 
 #define AT_ONCE 64   /* ranges of one call */
 #define ENTRIES 1024 /* of /proc/PID/pagemap, read at a time */
+#define MAPPING_MAX                                                                                            \
+	(UINT64_C(4)                                                                                           \
+	 << 30) /* bytes: larger ones are address space that is kept free, and take long to look at */
 
 /* Of an entry: Documentation/admin-guide/mm/pagemap.rst. */
 #define PAGE_PRESENT (UINT64_C(1) << 63)
@@ -99,7 +102,7 @@ static int read_process(struct footprint *footprint, int pid)
 	while (r == 0 && getline(&line, &size, maps) > 0) {
 		uint64_t start, end;
 
-		if (mapping_parse(line, &start, &end))
+		if (mapping_parse(line, &start, &end) && end - start <= MAPPING_MAX)
 			r = read_mapping(footprint, pid, pagemap_fd, start, end);
 	}
 	return r;

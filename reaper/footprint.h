@@ -8,7 +8,8 @@ struct footprint;
 
 #define FOOTPRINT_RANGES_MAX 4096 /* of pages in a row, 16 bytes each; further ones are left out */
 
-/* 0 and *ret, the caller's to free; or -errno. A process that ends meanwhile is left out. */
+/* 0 and *ret, the caller's to free; or -errno. A process that ends meanwhile is left out, and so is a mapping
+ * of more than 4 GiB. */
 int footprint_read(int cgroup_fd, struct footprint **ret);
 
 /* Has the kernel read them from the swap (process_madvise(2) with MADV_WILLNEED), for the processes that are
