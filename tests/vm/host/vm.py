@@ -11,18 +11,30 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 
 from image import Disks, Trouble
 from machine import BOOTS, Machine, Silent, shell
-from results import Results
+from results import NONE_CHOSEN, Results
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("TORPOR_BUILD", REPOSITORY / "build")).resolve()
 SILENCE_S = 300  # longer than guest.py gives one test, and than a boot takes on a busy host
 TOTAL_S = 1500  # of one boot
 DEFAULT_BOOT = "apparmor"
+
+
+def none_chosen(boot, arguments):
+    """Whether the options leave nothing for a boot that has a folder of its own: it takes a minute, or many."""
+    folder = REPOSITORY / "tests/vm" / boot
+    if not folder.is_dir() or not arguments:
+        return False
+    path = os.pathsep.join(str(REPOSITORY / "tests" / name) for name in ("system", "vm"))
+    collect = [sys.executable, "-m", "pytest", "-q", "--collect-only", "--import-mode=importlib", "-p", "no:cacheprovider"]
+    return subprocess.run([*collect, *arguments, folder], check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path}).returncode == NONE_CHOSEN
 
 
 def run_boot(disks, boot, results):
@@ -46,6 +58,8 @@ def test(boots, arguments):
         with Disks(REPOSITORY, BUILD, arguments) as disks:
             print(f"the image took {time.monotonic() - started:.0f} s", flush=True)
             for boot in boots:
+                if none_chosen(boot, arguments):
+                    continue
                 run_boot(disks, boot, results)
     except Trouble as trouble:
         results.end("the machine's disk could not be made", str(trouble))
