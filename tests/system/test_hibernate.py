@@ -103,15 +103,16 @@ def test_requests_keep_it_awake(quick, kind):
 
 
 def test_cpu_use_keeps_it_awake(quick):
-    address = quick.add_site("a", hibernate={**NEVER, "FreezeAfterSec": "200ms"})
+    """A machine that has other things to do may leave it without a processor for a moment, which looks like idleness."""
+    address = quick.add_site("a", hibernate={**NEVER, "FreezeAfterSec": "1s"})
     quick.start()
     with quick.events("a") as events, HttpConnection(address) as connection:
         started = time.monotonic()
-        connection.send("/busy?ms=1500", close=True)
+        connection.send("/busy?ms=2500", close=True)
         wait_until(lambda: quick.status("a").get("busy"), "a scan")
         assert connection.receive().status == 200
         events.wait_event(to="frozen")
-        assert time.monotonic() - started >= 1.5
+        assert time.monotonic() - started >= 2.5
 
 
 def test_commands(torpor):

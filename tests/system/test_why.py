@@ -87,12 +87,17 @@ def test_a_visitor_who_has_left_again(torpor):
         idle.get()
         torpor.wait_state("a", "awake")
         wait_until(lambda: explain(torpor)["connections"][0]["idle_us"] > 200_000, "a connection that is surely older")
-        torpor.freeze("a")
-        with HttpConnection(address) as visitor:
-            visitor.get()
-            wake = wake_of(torpor)
-            assert (wake["from"], wake["peer"]["text"]) == ("frozen", "%s:%d" % visitor.socket.getsockname())
-            assert wake["took_us"] > 0 and wake["steps"] == []
+
+        def visit():
+            """None: this machine took longer to tell torpord of its visitor than who is new is told from who is not."""
+            torpor.freeze("a")
+            with HttpConnection(address) as visitor:
+                visitor.get()
+                wake = wake_of(torpor)
+                return wake if "peer" in wake else None, "%s:%d" % visitor.socket.getsockname()
+        wake, visitor = next(told for _ in range(10) if (told := visit())[0])
+        assert (wake["from"], wake["peer"]["text"]) == ("frozen", visitor)
+        assert wake["took_us"] > 0 and wake["steps"] == []
 
 
 def test_a_visitor_over_a_unix_socket(torpor):
