@@ -144,6 +144,53 @@ def test_memory_is_kept_free(torpor):
     assert "memory is short" in torpor.log()
 
 
+# Most of the memory is locked, and what is left is less than what is used.
+THRASH = """
+import ctypes, mmap, re
+FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+def available():
+    return int(re.search(r"MemAvailable: *(\\d+)", open("/proc/meminfo").read())[1]) * 1024
+kept = mmap.mmap(-1, available() - (100 << 20), flags=FLAGS)
+address = ctypes.addressof(ctypes.c_char.from_buffer(kept))
+assert ctypes.CDLL(None, use_errno=True).mlock(ctypes.c_void_p(address), ctypes.c_size_t(len(kept))) == 0
+used = mmap.mmap(-1, 180 << 20, flags=FLAGS)
+print("begins", flush=True)
+while True:
+    for at in range(0, len(used), mmap.PAGESIZE):
+        used[at] = 1
+"""
+
+
+@pytest.fixture
+def pressure_alone(torpor):
+    """Nothing but what the kernel tells of pressure makes memory short."""
+    path = torpor.etc / "torpor.conf"
+    before = path.read_text() if path.exists() else None
+    torpor.write(path, "[Daemon]\nMemoryKeepFree=0\nMemoryPressureThresholdSec=20ms\n")
+    torpor.restart()
+    yield torpor
+    path.unlink()
+    if before is not None:
+        torpor.write(path, before)
+    torpor.restart()
+
+
+def test_pressure_on_the_whole_host(pressure_alone):
+    """A process that is none of torpor's uses more than there is, again and again: the kernel says that the host stalls,
+    and the coldest go down until it does no more, though the process goes on."""
+    torpor = pressure_alone
+    used, kills = sleepers(torpor), oom_kills()
+    with torpor.events() as events, subprocess.Popen([sys.executable, "-c", THRASH], stdout=subprocess.PIPE) as hog:
+        try:
+            assert hog.stdout.readline() == b"begins\n"
+            down = wait_down(torpor, events, used, kills)
+            assert hog.poll() is None
+        finally:
+            hog.kill()
+    assert down == ["low", "a", "b", "c"][:len(down)]
+    assert "memory is no longer short" in torpor.log()
+
+
 def test_pressure_in_its_own_control_group(torpor):
     """The kernel says that tasks stall for want of memory: as long as they do, one site after another goes down."""
     used, kills = sleepers(torpor), oom_kills()
