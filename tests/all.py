@@ -31,7 +31,7 @@ BUILDS = {
 NONE_CHOSEN = 5  # pytest's exit code
 # What the sanitizers see of the whole: the tests of the daemon itself; not the many of servers and of torporctl's
 # output, which the plain build runs, nor those that count processes and pages, of which a sanitizer has its own.
-SYSTEM_PLAIN = {"test_chain.py", "test_demo.py", "test_first_request.py", "test_ladder.py", "test_leaks.py",
+SYSTEM_PLAIN = {"test_chain.py", "test_demo.py", "test_first_request.py", "test_leaks.py",
                 "test_security.py", "test_security_fake.py", "test_templates.py", "test_torporctl_fake.py"}
 
 
