@@ -153,4 +153,5 @@ def test_by_address(torpor):
     assert [torpor.status(name)["wakes"] for name in names] == [1, 1]
     torpor.call("Stop", site="back")
     assert http_get(front, "/counter").text == "1\n"
+    torpor.wait_state("back", "awake")  # the answer may be quicker than torpord's books
     assert [torpor.status(name)["wakes"] for name in names] == [1, 2]
