@@ -6,6 +6,9 @@
         stages: lint gcc clang asan tsan system system-asan system-tsan vm (default: all)
         -k, -x: for pytest, in the stages system... and vm
 
+A system test that fails is run once more by itself, when all others have ended, up to three of them in a part: machines are
+shared, and some tests look at what only time tells. Both outcomes are shown, and named at the end; what fails again has failed.
+
 The last line is "N passed, N failed, N skipped"; the exit code is 1 unless nothing failed and something ran."""
 import argparse
 import os
@@ -28,22 +31,40 @@ BUILDS = {
     "asan": ("build-asan", ["-Db_sanitize=address,undefined", "-Db_lundef=false"], {"CC": "clang"}),
     "tsan": ("build-tsan", ["-Db_sanitize=thread", "-Db_lundef=false"], {"CC": "clang"}),
 }
-NONE_CHOSEN = 5  # pytest's exit code
+SOME_FAILED, NONE_CHOSEN = 1, 5  # pytest's exit codes
+RETRIED_MOST = 3  # more that fail at once are no accident of a busy machine
 # What the sanitizers see of the whole: the tests of the daemon itself; not the many of servers and of torporctl's
 # output, which the plain build runs, nor those that count processes and pages, of which a sanitizer has its own.
 SYSTEM_PLAIN = {"test_chain.py", "test_demo.py", "test_first_request.py", "test_leaks.py",
                 "test_security.py", "test_security_fake.py", "test_templates.py", "test_torporctl_fake.py"}
 
 
+def junit_cases(path):
+    return list(xml.etree.ElementTree.parse(path).iter("testcase")) if path.exists() else []
+
+
+def has_failed(case):
+    return case.find("failure") is not None or case.find("error") is not None
+
+
+def pytest_name(case):
+    """As pytest's command line takes it."""
+    return f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
+
+
 class Counts:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.shaky = []
 
-    def add_junit(self, path):
-        """Counts the cases of a JUnit file; none at all is a failure."""
-        cases = list(xml.etree.ElementTree.parse(path).iter("testcase")) if path.exists() else []
+    def add_junit(self, path, shaky=frozenset()):
+        """Counts the cases of a JUnit file; none at all is a failure. shaky: those that have passed by themselves since."""
+        cases = junit_cases(path)
         for case in cases:
-            if case.find("failure") is not None or case.find("error") is not None:
+            if has_failed(case) and pytest_name(case) in shaky:
+                self.passed += 1
+                self.shaky.append(pytest_name(case))
+            elif has_failed(case):
                 self.failed += 1
                 print(f"FAILED: {case.get('classname') or ''} {case.get('name')}", flush=True)
             elif case.find("skipped") is not None:
@@ -99,11 +120,23 @@ def unit(counts, name):
 
 def pytest(counts, log, arguments, **environment):
     """Counts what ran; that -k left nothing to run in a part is no failure."""
-    log.unlink(missing_ok=True)
-    failed = counts.failed
-    code = status(["/usr/bin/python3", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--durations=15",
-                   f"--junitxml={log}", *arguments], **environment)
-    if code != NONE_CHOSEN and (not counts.add_junit(log) or code and counts.failed == failed):
+    def go(where, what):
+        where.unlink(missing_ok=True)
+        return status(["/usr/bin/python3", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--durations=15",
+                       f"--junitxml={where}", *what], **environment)
+    before = counts.failed
+    code = go(log, arguments)
+    if code == NONE_CHOSEN:
+        return
+    failed = {pytest_name(case) for case in junit_cases(log) if has_failed(case)}
+    shaky = set()
+    if code == SOME_FAILED and 0 < len(failed) <= RETRIED_MOST:
+        print(f"once more, with nothing beside it: {' '.join(sorted(failed))}", flush=True)
+        again = log.with_suffix(".again.xml")
+        go(again, sorted(failed))
+        shaky = failed & {pytest_name(case) for case in junit_cases(again)}
+        shaky -= {pytest_name(case) for case in junit_cases(again) if has_failed(case)}
+    if not counts.add_junit(log, shaky) or code and counts.failed == before and not shaky:
         counts.step(f"pytest {' '.join(arguments)}: exit code {code}", False)
 
 
@@ -162,6 +195,8 @@ def main():
         say(name)
         known[name](counts)
     say("done")
+    for name in counts.shaky:
+        print(f"passed when it was run once more, by itself, after it had failed (both are above): {name}")
     print(f"\n{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped", flush=True)
     return 1 if counts.failed or not counts.passed else 0
 
