@@ -133,10 +133,10 @@ def test_restart_keeps_the_run_folder(torpor):
     listener = torpor.run / "listen" / "a.sock"
     torpor.write(path, site_text(str(listener), socket={"SocketUser": "nobody", "SocketMode": "0640"}))
     torpor.wait_site("a")
-    first = http_get(str(listener), "/pid").text
+    first = torpor.visit("a", str(listener), "/pid").text
     before = listener.stat()
     torpor.restart()
-    assert http_get(str(listener), "/pid").text == first  # the same inside; anew outside
+    assert torpor.visit("a", str(listener), "/pid").text == first  # the same inside; anew outside
     after = listener.stat()
     assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
     assert torpor.status("a")["wakes"] == 1
