@@ -134,6 +134,11 @@ class Daemon:
     def state(self, site):
         return self.status(site)["state"]
 
+    def wakes(self, site):
+        """How often it has been started, with the present start: its answer may be quicker than torpord's note of that."""
+        wait_until(lambda: self.state(site) != "starting", f"{site} to have started")
+        return self.status(site)["wakes"]
+
     def host(self):
         return self.call("GetHost")["host"]
 

@@ -55,7 +55,7 @@ def test_none_when_it_is_to_stop(torpor, listen, gated):
             text = http_get(address, "/counter").text
             assert (text == "1\n") == gated
             assert slow.receive().text == "slow\n"
-    assert torpor.status("a")["wakes"] == (2 if gated else 1)
+    assert torpor.wakes("a") == (2 if gated else 1)
 
 
 # Programs that the helper is not like.
@@ -141,7 +141,7 @@ def test_who_waits_in_it_waits_until_it_is_ready(torpor, listen):
             wait_until(lambda: accepting(pid), "its accept(2)")
             time.sleep(0.3)  # so that it has to make it again
         assert visitor.receive().text == "own"
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 def test_many_threads_wait_in_it(torpor, listen):
@@ -157,7 +157,7 @@ ready()
     torpor.start()
     with concurrent.futures.ThreadPoolExecutor(40) as pool:
         assert {response.text for response in pool.map(lambda _: http_get(listen), range(200))} == {"own"}
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 def test_one_that_has_polled_is_not_held(torpor, listen):
@@ -222,7 +222,7 @@ while True:
             assert slow.receive().text == "own"
             assert http_get(listen).text == "own"
     assert said(torpor) == ["takes one", "told", "takes one"]
-    assert torpor.status("a")["wakes"] == 2
+    assert torpor.wakes("a") == 2
 
 
 def test_ready_counts_before_the_accept_after_it(torpor, listen):

@@ -76,7 +76,7 @@ def test_a_thousand_connections_start_once(torpor):
         assert result["count"] == 1000
         assert torpor.visit("a", address, "/counter").text == "1001\n"
         assert events.transitions("a") == ["starting", "awake"]
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 def test_many_sites_at_once(torpor):
@@ -97,7 +97,7 @@ def test_wake_by_command(torpor):
     assert torpor.call("Wake", site="a")["state"] == "awake"
     assert torpor.call("Wake", site="a")["state"] == "awake"
     assert http_get(address, "/counter").text == "1\n"
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
     assert "command" in torpor.status("a")["last_wake_by"]
 
 
@@ -202,7 +202,7 @@ def test_udp(torpor):
         sock.send(b"second")
         assert sock.recv(100) == b"second"
     torpor.wait_state("a", "awake")
-    assert torpor.status("a")["wakes"] == 2
+    assert torpor.wakes("a") == 2
     assert torpor.status("a")["listeners"] == [{"address": address, "type": "datagram", "fd_name": "a"}]
 
 
@@ -221,7 +221,7 @@ def test_unix_packets(torpor, key, kind):
         sock.send(b"two")
         assert sock.recv(100) == b"two"
     torpor.wait_state("a", "awake")
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 def test_several_listeners_in_order(torpor):
@@ -234,7 +234,7 @@ def test_several_listeners_in_order(torpor):
     variables = http_get(addresses[0], "/env").fields
     assert (variables["LISTEN_FDS"], variables["LISTEN_FDNAMES"]) == ("3", "web:web:web")
     torpor.wait_state("a", "awake")
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
     assert [listener["address"] for listener in torpor.status("a")["listeners"]] == addresses
 
 

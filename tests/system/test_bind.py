@@ -133,7 +133,7 @@ def test_each_listener_has_its_bind(torpor, bind):
         answer = site.get(address)
         answer.assert_all_ok()
         assert answer.listener["name"] == address
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 def test_best_of_two_listeners_of_one_port(torpor, bind):
@@ -294,7 +294,7 @@ def test_bind_again_after_close(torpor, bind):
     second.assert_all_ok()
     assert first["pid"] == second["pid"]
     assert first.listener["inode"] == second.listener["inode"]
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 def test_new_socket_before_the_old_is_closed(torpor, bind):
@@ -483,7 +483,7 @@ def test_cold_and_frozen(torpor, bind):
         inodes.add(site.get().listener["inode"])
         torpor.call("Stop", site="a")
     assert len(inodes) == 1
-    assert torpor.status("a")["wakes"] == 3
+    assert torpor.wakes("a") == 3
 
 
 def test_loop_of_binds(torpor, bind):

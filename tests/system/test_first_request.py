@@ -32,7 +32,7 @@ def test_none_is_lost(torpor, kind):
         result = ask_at_once(address)
         assert (result["count"], result["failed"]) == (CLIENTS, 0), result
         torpor.wait_state(NAME, "awake")
-        assert torpor.status(NAME)["wakes"] == number
+        assert torpor.wakes(NAME) == number
         torpor.call("Stop", site=NAME)
 
 
@@ -78,4 +78,4 @@ def test_a_start_that_takes_too_long(torpor):
             pass
         response = connection.receive()
         assert (response.status, response.headers["server"].split("/")[0]) == (200, "SimpleHTTP")
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1

@@ -95,7 +95,7 @@ def test_freeze(torpor, gaps, kind, visitor):
             receive = visit_in(gaps, gap, connect, opened)
             send_down(torpor, gaps, gap, "Freeze")
             receive()
-        assert torpor.status("a")["wakes"] == 1
+        assert torpor.wakes("a") == 1
 
 
 @pytest.mark.alone  # the swap is the whole machine's
@@ -115,7 +115,7 @@ def test_page_out(torpor, gaps, kind, visitor):
             send_down(torpor, gaps, gap, "PageOut")
             receive()
             torpor.wait_state("a", "awake")
-        assert torpor.status("a")["wakes"] == 1
+        assert torpor.wakes("a") == 1
         torpor.call("Stop", site="a")
 
 
@@ -147,7 +147,7 @@ def test_thaw(torpor, gaps, kind, visitor):
             receive = visit_in(gaps, gap, connect, opened)
             assert connect().get("/counter").status == 200
             receive()
-        assert torpor.status("a")["wakes"] == 1
+        assert torpor.wakes("a") == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -159,7 +159,7 @@ def test_start(torpor, gaps, kind):
             assert connect().get("/counter").status == 200
             receive()
             torpor.wait_state("a", "awake")
-            assert torpor.status("a")["wakes"] == number
+            assert torpor.wakes("a") == number
             torpor.call("Stop", site="a")
 
 
@@ -192,7 +192,7 @@ def test_a_freeze_that_does_not_finish_is_undone(torpor, tmp_path):
             assert "error" in control.receive()
         file.release()
         assert first.receive().status == 200 and second.receive().status == 200
-        assert torpor.status("a")["wakes"] == 1
+        assert torpor.wakes("a") == 1
 
 
 def test_a_sandbox_is_made_at_the_usual_priority(torpor, gaps):

@@ -68,7 +68,7 @@ def test_stop_by_time_and_cold_wake(quick):
         assert quick.cgroup_of("a") is None
         assert cgroups.children(quick.sites_cgroup) == []
         assert quick.visit("a", address, "/counter").text == "1\n"
-    assert quick.status("a")["wakes"] == 2
+    assert quick.wakes("a") == 2
 
 
 def test_stop_without_freezing_first(quick):
@@ -162,7 +162,7 @@ def test_echo_over_a_frozen_site(torpor):
             torpor.wait_state("a", "awake")
             torpor.freeze("a")
     status = torpor.wait_state("a", "awake", "frozen")
-    assert status and torpor.status("a")["wakes"] == 1
+    assert status and torpor.wakes("a") == 1
 
 
 def test_a_socket_without_outside_does_not_wake(torpor):
@@ -213,7 +213,7 @@ def test_nothing_is_lost_around_a_freeze(torpor, kind):
         result = client.end()
     assert result["failed"] == 0, result
     assert torpor.status("a")["thaws"] >= rounds
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
@@ -313,7 +313,7 @@ def test_a_drain_waits_for_a_request(torpor, kind):
             assert http_get(address).status == 200
             assert connection.receive().text == "slow\n"
             events.wait_event(to="cold")
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 def test_a_drain_does_not_wait_for_an_idle_connection(torpor):
@@ -395,7 +395,7 @@ def test_connection_while_stopping_wakes_again(torpor):
             wait_until(lambda: http_get(address, "/counter").text == "1\n", "the next container")
         assert slow.receive().text == "slow\n"
     torpor.wait_state("a", "awake")
-    assert torpor.status("a")["wakes"] == 2
+    assert torpor.wakes("a") == 2
 
 
 def test_program_that_does_not_stop_is_killed(torpor):

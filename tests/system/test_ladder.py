@@ -155,7 +155,7 @@ def test_a_wake_does_not_wait_for_the_page_out(torpor, swapped):
             early += "error" in control.receive()
             torpor.wait_state("a", "awake")
     assert early > 0
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 def swap_cached():

@@ -306,4 +306,4 @@ def test_nobody_is_lost_among_probes(torpor):
             assert b" 200 " in sock.recv(100)
         torpor.wait_state("a", "awake")
         torpor.freeze("a")
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1

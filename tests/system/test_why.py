@@ -293,7 +293,7 @@ def test_ledger(torpor):
     with pytest.raises(VarlinkError):
         torpor.call("Wake", site="b")
     ledger = explain(torpor)["ledger"]
-    assert ledger["wakes"] == torpor.status("a")["wakes"] == 3 and ledger["thaws"] >= 3 and ledger["failures"] == 0
+    assert ledger["wakes"] == torpor.wakes("a") == 3 and ledger["thaws"] >= 3 and ledger["failures"] == 0
     assert 64 <= ledger["thaw"]["p50_us"] <= ledger["thaw"]["p99_us"] and ledger["wake"]["p50_us"] > 0
     assert ledger["awake_us"] > 0 and ledger["frozen_us"] > 0 and ledger["cold_us"] > 0
     assert explain(torpor, "b")["ledger"]["failures"] == 1

@@ -21,7 +21,7 @@ def test_memory_max(torpor):
     assert "out of memory" in failure["message"] and "MemoryMax=" in failure["message"]
     assert "out of memory" in torpor.torporctl("status", "a", check=False).stdout
     assert http_get(address, "/counter").text == "1\n"
-    assert http_get(other, "/pid").text == bystander and torpor.status("b")["wakes"] == 1
+    assert http_get(other, "/pid").text == bystander and torpor.wakes("b") == 1
 
 
 def test_memory_hog_from_the_first_instruction(torpor):

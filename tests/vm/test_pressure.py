@@ -51,7 +51,7 @@ def test_frozen_site_is_killed_when_the_host_is_out_of_memory(torpor):
     assert oom_kills() == kills + 1
     wait_until(lambda: "a.site" not in torpor.site_cgroups(), "the end of its cgroup")
     assert http_get(address, "/counter").text == "1\n"
-    assert http_get(other, "/pid").text == bystander and torpor.status("b")["wakes"] == 1
+    assert http_get(other, "/pid").text == bystander and torpor.wakes("b") == 1
 
 
 def test_frozen_site_is_killed_by_its_own_limit(torpor):
@@ -74,7 +74,7 @@ def test_paged_out_by_the_memory_controller(torpor):
         assert torpor.call("PageOut", site=name)["state"] == "paged"
         assert before > 48 * MIB and torpor.status(name)["memory_bytes"] < 8 * MIB
         assert http_get(address, "/allocate?kb=1").text == f"{50001 * 1024}\n"
-        assert torpor.status(name)["wakes"] == 1
+        assert torpor.wakes(name) == 1
     assert int(torpor.file("limited", "memory.swap.current")) > 0
 
 
@@ -114,7 +114,7 @@ def wait_down(torpor, events, used, kills):
         assert time.monotonic() < deadline, f"no end of it: {torpor.host()}, {down}"
         assert http_get(used, "/allocate?kb=256").status == 200
     assert oom_kills() == kills
-    assert torpor.state("used") == "awake" and torpor.status("used")["wakes"] == 1
+    assert torpor.state("used") == "awake" and torpor.wakes("used") == 1
     assert {event["reason"] for event in down} == {"memory is short"}
     return [event["site"] for event in down]
 

@@ -139,7 +139,7 @@ def test_restart_keeps_the_run_folder(torpor):
     assert torpor.visit("a", str(listener), "/pid").text == first  # the same inside; anew outside
     after = listener.stat()
     assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
-    assert torpor.status("a")["wakes"] == 1
+    assert torpor.wakes("a") == 1
 
 
 def test_killed(torpor):
