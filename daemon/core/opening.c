@@ -100,8 +100,11 @@ static void on_look(uv_timer_t *timer)
 	look(timer->data, true);
 }
 
-void opening_look(struct daemon *daemon)
+void opening_ask(struct run *run)
 {
+	struct daemon *daemon = run->site->daemon;
+
+	run->opening.visited = somebody_waits(run);
 	if (daemon->openings.first && daemon->admission.n_waiting == 0)
 		look(daemon, false);
 }
@@ -117,7 +120,7 @@ void opening_begin(struct run *run)
 
 	if (run->plan->spec->type != TYPE_SIMPLE)
 		return;
-	run->opening = (struct opening){.on = true, .visited = somebody_waits(run)};
+	run->opening = (struct opening){.on = true, .visited = run->opening.visited || somebody_waits(run)};
 	DL_APPEND2(daemon->openings.first, run, opening.prev, opening.next);
 	daemon->admission.opening++;
 	if (daemon->admission.n_waiting > 0)

@@ -16,7 +16,7 @@ struct run;
 struct opening {
 	struct run *prev, *next; /* of the daemon's */
 	bool on;
-	bool visited;           /* somebody waited when it began */
+	bool visited;           /* somebody waited: when its start was asked for, or when it began */
 	bool looked_at, asleep; /* at the last look that came some time after another */
 };
 
@@ -37,8 +37,10 @@ void opening_begin(struct run *run);
 /* It is about to end, or to be frozen. Where it does not open, nothing. */
 void opening_end(struct run *run);
 
-/* Before a start asks for its place: where no other one waits, who has opened meanwhile gives his up. */
-void opening_look(struct daemon *daemon);
+/* The run's start is about to ask for its place: where no other one waits, who has opened meanwhile gives his
+ * up.
+ */
+void opening_ask(struct run *run);
 
 /* A start waits for its place: it is looked for one. */
 void opening_expect(struct daemon *daemon);

@@ -25,7 +25,7 @@
 /* Its time begins when its turn comes. */
 static void ask_for_place(struct site *site)
 {
-	opening_look(site->daemon);
+	opening_ask(site->run);
 	if (admission_request(&site->daemon->admission, site->run) < 0) {
 		failure_record(site, "start", ENOMEM, "cannot be queued for its start: out of memory");
 		site_dispatch(site, EVENT_FAILED, "failed");
