@@ -164,8 +164,7 @@ static void wait_for_quiet(struct looker *looker)
 	while (!looker->stop) {
 		uint64_t quiet_ns = looker->asked_ns + LOOKER_QUIET_NS;
 		uint64_t at_ns = quiet_ns < latest_ns ? quiet_ns : latest_ns;
-		struct timespec until = {.tv_sec = (time_t)(at_ns / 1000000000),
-					 .tv_nsec = (long)(at_ns % 1000000000)};
+		struct timespec until = clock_timespec(at_ns);
 
 		if (clock_now_ns() >= at_ns)
 			break;

@@ -139,10 +139,7 @@ static void scan(struct reaper *reaper)
 
 static void wait_until(struct reaper *reaper, uint64_t time_ns)
 {
-	struct timespec until = {
-		.tv_sec = (time_t)(time_ns / 1000000000U),
-		.tv_nsec = (long)(time_ns % 1000000000U),
-	};
+	struct timespec until = clock_timespec(time_ns);
 
 	pthread_cond_timedwait(&reaper->wake, &reaper->lock, &until);
 }

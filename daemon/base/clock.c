@@ -20,3 +20,8 @@ uint64_t clock_realtime_us(void)
 {
 	return read_ns(CLOCK_REALTIME) / 1000;
 }
+
+struct timespec clock_timespec(uint64_t ns)
+{
+	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}

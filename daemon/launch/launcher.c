@@ -190,7 +190,7 @@ static bool wait_for_quiet(struct launcher *launcher, uint64_t since_ns)
 	bool few = sandbox_pool_n_spare(&launcher->shared.pool) < launcher->n_threads;
 	uint64_t quiet_ns = launcher->last_ns + QUIET_NS, latest_ns = since_ns + PREPARE_ANYWAY_NS;
 	uint64_t at_ns = few && latest_ns < quiet_ns ? latest_ns : quiet_ns;
-	struct timespec until = {.tv_sec = (time_t)(at_ns / 1000000000), .tv_nsec = (long)(at_ns % 1000000000)};
+	struct timespec until = clock_timespec(at_ns);
 
 	if (launcher->preparing >= launcher->max_preparing) {
 		pthread_cond_wait(&launcher->changed, &launcher->mutex);

@@ -4,14 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_kind(const struct known_kind *known, const struct shared_root *shared,
-		    const struct sandbox_kind *kind)
-{
-	return known->shared == shared && known->kind.private_users == kind->private_users &&
-	       known->kind.list_bytes == kind->list_bytes &&
-	       memcmp(known->kind.list, kind->list, kind->list_bytes) == 0;
-}
-
 static void forget_last(struct sandbox_kinds *kinds)
 {
 	free((void *)kinds->known[--kinds->n].kind.list);
@@ -53,7 +45,7 @@ struct known_kind *sandbox_kinds_find(struct sandbox_kinds *kinds, const struct 
 				      const struct sandbox_kind *kind)
 {
 	for (unsigned i = 0; i < kinds->n; i++)
-		if (is_kind(&kinds->known[i], shared, kind))
+		if (kinds->known[i].shared == shared && sandbox_same_kind(&kinds->known[i].kind, kind))
 			return &kinds->known[i];
 	return NULL;
 }

@@ -176,12 +176,7 @@ static int begin_spare(struct sandbox_pool *pool, struct shared_root **of, struc
 
 unsigned sandbox_pool_n_spare(struct sandbox_pool *pool)
 {
-	unsigned n;
-
-	pthread_mutex_lock(&pool->mutex);
-	n = pool->n_spare;
-	pthread_mutex_unlock(&pool->mutex);
-	return n;
+	return atomic_load(&pool->n_spare);
 }
 
 int sandbox_pool_prepare(struct sandbox_pool *pool)

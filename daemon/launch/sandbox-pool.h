@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "plan.h"
 #include "sandbox-kinds.h"
@@ -18,7 +19,7 @@ struct sandbox_pool {
 	pthread_mutex_t mutex;              /* guards what follows */
 	struct shared_root shared_roots[2]; /* for the default root, and for roots of sites' own */
 	struct sandbox spare[SANDBOX_POOL_MAX];
-	unsigned n_spare;
+	atomic_uint n_spare;        /* read without it, too */
 	struct sandbox_kinds kinds; /* for which they are */
 };
 
@@ -33,7 +34,8 @@ void sandbox_pool_finish(struct sandbox_pool *pool);
 int sandbox_pool_take(struct sandbox_pool *pool, const struct launch_plan *plan, struct sandbox *ret,
 		      enum launch_step *step, const char **detail);
 
-/* How many are made ahead, just now. */
+/* How many are made ahead, just now. Waits for nobody: a root that is made anew takes its time, with the mutex.
+ */
 unsigned sandbox_pool_n_spare(struct sandbox_pool *pool);
 
 /* Makes one more ahead, of the kind of recent starts of which fewest are there (before the first start there is

@@ -135,12 +135,20 @@ int sandbox_make(struct sandbox *sandbox, const struct sandbox_host *host, const
 	return 0;
 }
 
+bool sandbox_same_kind(const struct sandbox_kind *a, const struct sandbox_kind *b)
+{
+	return a->private_users == b->private_users && a->list_bytes == b->list_bytes &&
+	       memcmp(a->list, b->list, a->list_bytes) == 0;
+}
+
 bool sandbox_fits(const struct sandbox *sandbox, const struct shared_root *shared,
 		  const struct sandbox_kind *kind)
 {
-	return sandbox->shared_ns == shared->made_ns && sandbox->list_bytes == kind->list_bytes &&
-	       (sandbox->users.fd >= 0) == kind->private_users &&
-	       memcmp(sandbox->list, kind->list, kind->list_bytes) == 0;
+	const struct sandbox_kind made = {.list = sandbox->list,
+					  .list_bytes = sandbox->list_bytes,
+					  .private_users = sandbox->users.fd >= 0};
+
+	return sandbox->shared_ns == shared->made_ns && sandbox_same_kind(&made, kind);
 }
 
 static int enter(int network_fd, int ipc_fd, int uts_fd, int mounts_fd)

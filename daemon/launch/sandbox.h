@@ -46,6 +46,8 @@ struct sandbox_kind {
 	bool private_users; /* it has a user namespace too */
 };
 
+bool sandbox_same_kind(const struct sandbox_kind *a, const struct sandbox_kind *b);
+
 /* Makes one. The calling thread must not share its fs_struct. It is back in the host's namespaces afterwards.
  * -errno, with *detail saying at what. */
 int sandbox_make(struct sandbox *sandbox, const struct sandbox_host *host, const struct shared_root *shared,
