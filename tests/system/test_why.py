@@ -265,6 +265,7 @@ def test_stopping(torpor):
     torpor.start()
     with HttpConnection(address) as slow:
         slow.send("/slow?ms=2500")
+        wait_until(lambda: http_get(address, "/counter").text != "1\n", "the request")
         torpor.wait_state("a", "awake")
         with torpor.connection() as control:
             control.send("Stop", {"site": "a"})

@@ -44,15 +44,16 @@ static struct sockaddr_storage address_of(const char *name, socklen_t *length)
 	return address;
 }
 
-/* Files are dated by a clock of ticks: two visits in one of them are one. */
+/* Files are dated by a clock of ticks, which others' fine dates can be ahead of (multigrain time stamps,
+ * Linux 6.13): a visit is later than all that was before only once that clock has passed the present. */
 static void await_tick(void)
 {
 	struct timespec before, now;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &before);
+	clock_gettime(CLOCK_REALTIME, &before);
 	do
 		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	while (now.tv_sec == before.tv_sec && now.tv_nsec == before.tv_nsec);
+	while (now.tv_sec < before.tv_sec || (now.tv_sec == before.tv_sec && now.tv_nsec <= before.tv_nsec));
 }
 
 static void visit(const struct sockaddr_storage *address, socklen_t length)
