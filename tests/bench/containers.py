@@ -116,10 +116,15 @@ class Runtime(Floor):
         self.command = (*self.runtime, "run", "--preserve-fds", "1", "--bundle", roots.bundle, f"{self.container}PORT")
 
     def cool(self, indices):
-        """The runtime removes what it has made when the program has ended."""
-        for index in indices:
-            subprocess.run([*self.runtime, "kill", f"{self.container}{FIRST_PORT + index}", "KILL"], check=True)
+        """The runtime removes what it has made when the program has ended. The program may have answered before the runtime has
+        written down that it runs."""
         deadline = time.monotonic() + ENDS_S
+        for index in indices:
+            kill = [*self.runtime, "kill", f"{self.container}{FIRST_PORT + index}", "KILL"]
+            while subprocess.run(kill, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"{' '.join(map(str, kill))}: it knows of no such container")
+                time.sleep(0.001)
         while pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text():
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} does not end")
