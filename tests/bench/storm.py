@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Wakes many cold sites at once, torpor beside the floor, and asks a neighbour that is awake all the while. It judges
-nothing.
+"""Wakes many cold sites at once, torpor beside the floor, and asks a neighbour that is awake all the while; and, as a
+measure of what the machine itself does to whoever runs while all of it is busy (one whose processors are another's, too,
+takes them away then), asks it beside loops of the lowest priority, which give way to it at once. It judges nothing.
 
     storm.py [--quick] [--program static|python|node] [--sites N] [--json FILE]    TORPOR_BUILD is the build directory
 
@@ -12,9 +13,11 @@ but torpor, which answers its bind: there is no floor for it.)
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import random
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -34,6 +37,20 @@ REST_S = 0.3     # the kernel takes the containers of the round before apart
 FULL, QUICK = {"rounds": 20}, {"rounds": 3}
 
 
+@contextlib.contextmanager
+def busy_machine():
+    """Every processor has something to do that gives way to anything else."""
+    def give_way():
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    loops = [subprocess.Popen(["/bin/sh", "-c", "while :; do :; done"], preexec_fn=give_way) for _ in os.sched_getaffinity(0)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
 class Site(Torpor):
     """torpor, with any program."""
     command = ()
@@ -50,7 +67,12 @@ class Neighbour:
     def __init__(self, target):
         self.target = target
         self.client = measure.WakeClient(HELPERS)
-        self.samples = {"usual": measure.Sample(), "storm": measure.Sample()}
+        self.samples = {what: measure.Sample() for what in ("usual", "busy", "storm")}
+
+    def ask_for(self, what, seconds):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.ask(what)
 
     def ask(self, what):
         self.samples[what].add(self.client.run(1, [self.target], 1))
@@ -84,10 +106,11 @@ class Storm:
         self.sample = measure.Sample()
 
     def run(self):
-        """Calm for as long as the storm before it took, and half a second; then the storm."""
-        until = time.monotonic() + 0.5 + (self.seconds[-1] if self.seconds else 0)
-        while time.monotonic() < until:
-            self.neighbour.ask("usual")
+        """Calm for as long as the storm before it took, and half a second; as long busy; then the storm."""
+        before = 0.5 + (self.seconds[-1] if self.seconds else 0)
+        self.neighbour.ask_for("usual", before)
+        with busy_machine():
+            self.neighbour.ask_for("busy", before)
         targets = self.competitor.targets(self.indices)
         started = time.monotonic()
         result = self.neighbour.ask_during(lambda: self.client.run(len(targets), targets))
@@ -103,21 +126,24 @@ class Storm:
 
 def table(results):
     lines = [f"{results['sites']} cold sites at once ({results['program']}), {results['rounds']} rounds; milliseconds", "",
-             "| | all awake after | first byte p50 (p99) | neighbour before p50 (p99) | neighbour meanwhile p50 (p99) |",
-             "|---|---|---|---|---|"]
+             "| | all awake after | first byte p50 (p99) | neighbour before p50 (p99) | beside idle loops | meanwhile |",
+             "|---|---|---|---|---|---|"]
 
     def pair(sample):
         return f"{sample['p50_us'] / 1000:.3g} ({sample['p99_us'] / 1000:.3g})"
     for name, one in results["storms"].items():
-        usual, storm = one["neighbour"]["usual"], one["neighbour"]["storm"]
-        lines.append(f"| {name} | {one['seconds'] * 1000:.0f} | {pair(one['wakes'])} | {pair(usual)} | {pair(storm)} |")
+        lines.append(f"| {name} | {one['seconds'] * 1000:.0f} | {pair(one['wakes'])} | "
+                     f"{' | '.join(pair(one['neighbour'][what]) for what in ('usual', 'busy', 'storm'))} |")
     torpor, floor = results["storms"]["torpor"], results["storms"]["floor"]
-    usual, storm = torpor["neighbour"]["usual"], torpor["neighbour"]["storm"]
+
+    def more(storm, than):
+        """Of a competitor's neighbour: how much more its p99 is."""
+        return f"{storm['neighbour']['storm']['p99_us'] / storm['neighbour'][than]['p99_us']:.2f}x"
     lines += ["", f"all awake, against the floor: {torpor['seconds'] / floor['seconds']:.2f}x",
-              f"the neighbour's p99, against before: {storm['p99_us'] / usual['p99_us']:.2f}x "
-              f"(beside the floor: {floor['neighbour']['storm']['p99_us'] / floor['neighbour']['usual']['p99_us']:.2f}x)",
+              f"the neighbour's p99, against before: {more(torpor, 'usual')} (beside the floor: {more(floor, 'usual')}); "
+              f"against the machine as busy with idle loops: {more(torpor, 'busy')} ({more(floor, 'busy')})",
               f"lost: {sum(torpor['wakes']['errors'].values())} of {torpor['wakes']['count']}; of the neighbour's: "
-              f"{sum(storm['errors'].values()) + sum(usual['errors'].values())}",
+              f"{sum(sum(sample['errors'].values()) for sample in torpor['neighbour'].values())}",
               f"starts at a time: {results['max_starting']}"]
     return "\n".join(lines)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fake_torpord import Error
-from test_torporctl_fake import FAILED, NO_SITE, OK, UNREACHABLE, USAGE, Terminal, box, environment, fake, printable, run  # noqa: F401
+from torporctl import FAILED, NO_SITE, OK, UNREACHABLE, USAGE, Terminal, box, environment, fake, printable, run  # noqa: F401
 
 LONG = "Has " + " ".join(f"CAP_NUMBER_{i}" for i in range(40))
 
