@@ -72,9 +72,13 @@ class Site:
         time.sleep(PAUSE_S)
 
     def memory(self):
-        """Of all its processes, each shared page by its share."""
+        """Of all its processes, each shared page by its share. A worker of the servers' may end meanwhile."""
         self.settle()
-        return sum(measure.memory(pid)["pss_bytes"] for pid in cgroups.processes(self.instance.cgroup_of(SITE)))
+        total = 0
+        for pid in cgroups.processes(self.instance.cgroup_of(SITE)):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                total += measure.memory(pid)["pss_bytes"]
+        return total
 
 
 def cost(kind, rounds):
