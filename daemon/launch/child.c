@@ -107,15 +107,20 @@ static long step_user_namespace(struct child_context *c)
 	return c->users_fd < 0 ? 0 : RAWCALL(SYS_setns, c->users_fd, CLONE_NEWUSER);
 }
 
-/* The program's descriptors; all else is closed, at the latest when it is executed. */
+/* The program's descriptors. All else is closed now, not by execve(2): a path of the tenant's, as the working
+ * directory's and the program's may be, could name it, in /proc/self/fd. One is left, a socket. */
 static long step_descriptors(struct child_context *c)
 {
+	unsigned n = c->n_fds;
 	long r = 0;
 
-	for (unsigned i = 0; r >= 0 && i < c->n_fds; i++)
+	for (unsigned i = 0; r >= 0 && i < n; i++)
 		r = RAWCALL(SYS_dup3, c->fds[i], i, 0);
-	return r < 0 ? r
-		     : RAWCALL(SYS_close_range, c->n_fds, ~0U, c->plan->intercepts ? CLOSE_RANGE_CLOEXEC : 0);
+	if (r >= 0 && c->plan->intercepts) {
+		r = RAWCALL(SYS_dup3, c->channel_fd, n, O_CLOEXEC);
+		c->channel_fd = (int)n++;
+	}
+	return r < 0 ? r : RAWCALL(SYS_close_range, n, ~0U, 0);
 }
 
 static long step_groups(struct child_context *c)
@@ -140,7 +145,7 @@ static long step_bounding_set(struct child_context *c)
 		if (r < 0)
 			return r;
 	}
-	return c->plan->ambient ? RAWCALL(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0) : 0;
+	return c->keep_capabilities ? RAWCALL(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0) : 0;
 }
 
 /* The raw call changes this process alone; glibc's would try to change all threads of the daemon. */
@@ -151,10 +156,8 @@ static long step_user(struct child_context *c)
 
 static long step_capabilities(struct child_context *c)
 {
-	uint32_t low = (uint32_t)c->plan->ambient, high = (uint32_t)(c->plan->ambient >> 32);
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {{low, low, low}, {high, high, high}};
-	long r = RAWCALL(SYS_capset, &header, data);
+	long r = RAWCALL(SYS_capset, &header, c->capabilities);
 
 	for (int cap = 0; r >= 0 && cap < 64; cap++)
 		if (c->plan->ambient & (1ULL << cap))

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <linux/capability.h>
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -44,6 +46,8 @@ struct child_context {
 	uid_t uid; /* as it is counted in its user namespace, */
 	gid_t gid;
 	int users_fd; /* which is this one; at least CHILD_FD_BASE; -EBADF: the host's */
+	struct __user_cap_data_struct capabilities[2];
+	bool keep_capabilities; /* when the user becomes another: some are left */
 
 	struct mount_run *mounts; /* as the launcher leaves it */
 	int root_fd;              /* of the root that the container has for its own; -EBADF: the sandbox's */

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -37,10 +38,23 @@ static unsigned find_listener_flags(void)
 	return flags;
 }
 
+/* The lesser of the two, where it is the daemon's. */
+static uint64_t find_sending_capability(void)
+{
+	cap_flag_value_t has = CAP_CLEAR;
+	cap_t own = cap_get_proc();
+
+	if (own)
+		(void)cap_get_flag(own, CAP_SYS_RESOURCE, CAP_PERMITTED, &has);
+	(void)cap_free(own);
+	return UINT64_C(1) << (has == CAP_SET ? CAP_SYS_RESOURCE : CAP_SYS_ADMIN);
+}
+
 int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, int channel_fd,
 		       struct id_ranges *ranges, unsigned max_spare)
 {
 	*shared = (struct launch_shared){.listener_flags = find_listener_flags(),
+					 .sending_capability = find_sending_capability(),
 					 .ranges = ranges,
 					 .self_fd = -EBADF,
 					 .event_fd = -EBADF,

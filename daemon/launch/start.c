@@ -229,6 +229,23 @@ static void give_filter(struct child_context *context, unsigned listener_flags)
 	context->filter_flags = context->plan->intercepts ? listener_flags : 0;
 }
 
+/* Those of the program; and one that the child has until execve(2), which takes it: whoever has neither
+ * CAP_SYS_RESOURCE nor CAP_SYS_ADMIN can send no descriptor while all processes of its user together have more
+ * of them under way than it may open (unix(7), ETOOMANYREFS), and the others may be another site's. */
+static void give_capabilities(struct child_context *context, uint64_t sending)
+{
+	const struct launch_plan *plan = context->plan;
+	bool sends_as_user = plan->intercepts && !spec_has_private_users(plan->spec);
+	uint64_t later = plan->ambient, now = later | (sends_as_user ? sending : 0);
+
+	for (unsigned i = 0; i < 2; i++)
+		context->capabilities[i] =
+			(struct __user_cap_data_struct){.effective = (uint32_t)(now >> (i * 32)),
+							.permitted = (uint32_t)(now >> (i * 32)),
+							.inheritable = (uint32_t)(later >> (i * 32))};
+	context->keep_capabilities = now != 0;
+}
+
 static void give_oom_score(struct start *start, const struct launch_plan *plan)
 {
 	int n = snprintf(start->oom_score, sizeof start->oom_score, "%d", plan->spec->oom_score_adjust);
@@ -265,6 +282,7 @@ int start_open(struct start *start, const struct launch_shared *shared, struct l
 	order_descriptors(start, plan->spec);
 	compose_message(start, job);
 	give_filter(&start->context, shared->listener_flags);
+	give_capabilities(&start->context, shared->sending_capability);
 	give_oom_score(start, plan);
 	return 0;
 }

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from client import connect
-from harness import HELPERS, http_get, site_text
+from harness import HELPERS, REPOSITORY, VarlinkError, http_get, site_text
 from rootfs import make_root
 from test_syscalls import HAZARDS, answers, check_golden
 
@@ -50,6 +50,35 @@ def test_facts(probe, name, container):
     """T24, T26: descriptors, working directory, root, program; the capability sets, no_new_privs, groups, session,
     signals, limits and environment: those that were meant, whatever torpord was started with."""
     check_golden(f"facts-{name}", probe("facts", **{**FACTS, **container}))
+
+
+@pytest.mark.parametrize("handover", ["auto", "listen-fds"])
+def test_a_path_of_the_tenant_s_names_no_descriptor_of_the_daemon_s(torpor, handover):
+    """T24, T25: a working directory, or a program, in /proc/self/fd, as an image or a link may say: nothing is open there but
+    what the program is given."""
+    numbers = range(3, 64)
+    for number in numbers:
+        for name, program, folder in ((f"folder{number}", "/bin/true", f"/proc/self/fd/{number}"),
+                                      (f"program{number}", f"/proc/self/fd/{number}/self/exe", "/")):
+            container = {"Handover": handover, "StandardOutput": "null", "WorkingDirectory": folder}
+            torpor.write_site(name, site_text(torpor.address(), template=None, exec_start=program, container=container))
+    torpor.start()
+    for number in numbers:
+        for name, step in ((f"folder{number}", "working-directory"), (f"program{number}", "exec")):
+            with pytest.raises(VarlinkError):
+                torpor.call("Wake", site=name)
+            assert torpor.status(name)["failure"]["step"] == step, name
+
+
+def test_descriptors_under_way_of_one_site_are_no_other_s_concern(torpor):
+    """T28: the kernel counts them by user, whose processes may be those of several sites."""
+    torpor.add_site("flood", exec_start="/usr/bin/python3 /apps/descriptors-in-flight.py 300", template=None,
+                    container={"Type": "notify", "BindReadOnlyPaths": f"{REPOSITORY}/tests/apps:/apps", "User": "daemon"})
+    other = torpor.add_site("other", container={"LimitNOFILE": "64", "User": "daemon"})
+    torpor.start()
+    torpor.call("Wake", site="flood")
+    assert torpor.state("flood") == "awake"
+    assert http_get(other, "/counter").text == "1\n"
 
 
 @pytest.mark.parametrize("overlay", ["none", "tmpfs"])
