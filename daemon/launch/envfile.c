@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
+#include "trusted-path.h"
 
 #define BLANKS " \t\r"
 
@@ -143,9 +145,14 @@ static char **pack(const struct list *list)
 static int read_into(const char *path, struct list *list, char **text)
 {
 	bool optional = *path == '-';
+	autoclose int fd = trusted_path_open(path + optional);
+	char own[48];
 	size_t size;
-	int r = fd_read_file(AT_FDCWD, path + optional, ENVFILE_BYTES, text, &size);
+	int r = fd;
 
+	snprintf(own, sizeof own, "/proc/thread-self/fd/%d", fd);
+	if (r >= 0)
+		r = fd_read_file(AT_FDCWD, own, ENVFILE_BYTES, text, &size);
 	if (r == -ENOENT && optional)
 		return 0;
 	if (r < 0)

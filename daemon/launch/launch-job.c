@@ -40,6 +40,13 @@ static void explain_exec(const struct launch_job *job, char *buf, size_t size)
 		label_explain_exec(job, buf + n, size - (size_t)n);
 }
 
+/* trusted-path.h */
+static bool is_path_of_the_host(enum launch_step step)
+{
+	return step == STEP_OUTPUT || step == STEP_ENVIRONMENT_FILE || step == STEP_SOURCES ||
+	       step == STEP_ROOT;
+}
+
 const char *launch_job_error(const struct launch_job *job, char *buf, size_t size)
 {
 	const char *start = buf;
@@ -50,7 +57,10 @@ const char *launch_job_error(const struct launch_job *job, char *buf, size_t siz
 		return buf;
 	buf += n;
 	size -= (size_t)n;
-	if (job->step == STEP_EXEC)
+	if (job->error == EPERM && is_path_of_the_host(job->step))
+		snprintf(buf, size,
+			 " (or a link on the way that is not root's leads to what is not its owner's)");
+	else if (job->step == STEP_EXEC)
 		explain_exec(job, buf, size);
 	else if (job->step == STEP_LABEL)
 		label_explain(job, buf, size);

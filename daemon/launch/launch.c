@@ -38,23 +38,26 @@ static unsigned find_listener_flags(void)
 	return flags;
 }
 
-/* The lesser of the two, where it is the daemon's. */
-static uint64_t find_sending_capability(void)
+/* Of the two, those that the daemon has itself. */
+static uint64_t find_sending_capabilities(void)
 {
-	cap_flag_value_t has = CAP_CLEAR;
+	static const cap_value_t wanted[] = {CAP_SYS_RESOURCE, CAP_SYS_ADMIN};
+	cap_flag_value_t has;
 	cap_t own = cap_get_proc();
+	uint64_t found = 0;
 
-	if (own)
-		(void)cap_get_flag(own, CAP_SYS_RESOURCE, CAP_PERMITTED, &has);
+	for (size_t i = 0; own && i < sizeof wanted / sizeof *wanted; i++)
+		if (cap_get_flag(own, wanted[i], CAP_PERMITTED, &has) == 0 && has == CAP_SET)
+			found |= UINT64_C(1) << wanted[i];
 	(void)cap_free(own);
-	return UINT64_C(1) << (has == CAP_SET ? CAP_SYS_RESOURCE : CAP_SYS_ADMIN);
+	return found;
 }
 
 int launch_shared_init(struct launch_shared *shared, const char *cgroup_path, int event_fd, int channel_fd,
 		       struct id_ranges *ranges, unsigned max_spare)
 {
 	*shared = (struct launch_shared){.listener_flags = find_listener_flags(),
-					 .sending_capability = find_sending_capability(),
+					 .sending_capabilities = find_sending_capabilities(),
 					 .ranges = ranges,
 					 .self_fd = -EBADF,
 					 .event_fd = -EBADF,

@@ -13,13 +13,14 @@
 /* What all launcher threads have in common. Descriptors are of their own table, not of the daemon's: a child
  * gets a copy of a few, instead of one of a descriptor for each site. */
 struct launch_shared {
-	int self_fd;                 /* pidfd of the daemon, to fetch descriptors from its table */
-	int event_fd;                /* the launcher's, to say that a job is done */
-	int cgroup_fd;               /* torpor's cgroup */
-	int null_fd;                 /* /dev/null, open for both ways */
-	int channel_fd;              /* the interceptor's: see interceptor.h */
-	unsigned listener_flags;     /* of a filter with a listener, as this kernel has them */
-	uint64_t sending_capability; /* with which descriptors can be sent whatever others do: see start.c */
+	int self_fd;                   /* pidfd of the daemon, to fetch descriptors from its table */
+	int event_fd;                  /* the launcher's, to say that a job is done */
+	int cgroup_fd;                 /* torpor's cgroup */
+	int null_fd;                   /* /dev/null, open for both ways */
+	int channel_fd;                /* the interceptor's: see interceptor.h */
+	unsigned listener_flags;       /* of a filter with a listener, as this kernel has them */
+	uint64_t sending_capabilities; /* with either of which descriptors can be sent whatever others do: see
+					  start.c */
 	struct id_ranges *ranges;
 	struct sandbox_pool pool;
 	struct image_cache images;

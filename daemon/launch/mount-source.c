@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <sys/mount.h>
 
-#include "fd.h"
+#include "cleanup.h"
 #include "rawcall.h"
+#include "trusted-path.h"
 
 /* The mount attributes and superblock parameters of "mode=0755,size=10%,ro". */
 static long configure(long fs, const char *options, uint64_t *attributes)
@@ -83,13 +84,14 @@ int mount_source_filesystem(const struct mount_op *op, const char *type, const c
 	return mount_source_create(type, options, attributes_of(op));
 }
 
-int mount_source_clone(const struct mount_op *op, const char *source)
+static int clone_tree(const struct mount_op *op, int folder_fd, const char *source, unsigned flags)
 {
 	unsigned recursive = op->flags & MOUNT_OP_RECURSIVE ? AT_RECURSIVE : 0;
 	/* Where the host's mounts are shared, as under systemd, a clone is a peer: what is mounted on one would
 	 * show in the other. */
 	struct mount_attr attr = {.attr_set = attributes_of(op), .propagation = MS_PRIVATE};
-	long fd = RAWCALL(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+	long fd = RAWCALL(SYS_open_tree, folder_fd, source,
+			  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive | flags);
 	long r;
 
 	if (fd < 0)
@@ -100,6 +102,18 @@ int mount_source_clone(const struct mount_op *op, const char *source)
 		return (int)r;
 	}
 	return (int)fd;
+}
+
+int mount_source_clone(const struct mount_op *op, const char *source)
+{
+	return clone_tree(op, AT_FDCWD, source, 0);
+}
+
+int mount_source_clone_trusted(const struct mount_op *op, const char *source)
+{
+	autoclose int fd = trusted_path_open(source);
+
+	return fd < 0 ? fd : clone_tree(op, fd, "", AT_EMPTY_PATH);
 }
 
 int mount_source_unreadable(void)

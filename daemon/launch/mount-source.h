@@ -13,8 +13,11 @@ int mount_source_create(const char *type, const char *options, uint64_t attribut
 /* What an operation asks for: a new file system of this type, */
 int mount_source_filesystem(const struct mount_op *op, const char *type, const char *options);
 
-/* or a clone of the host's source. */
+/* a clone of the host's source, */
 int mount_source_clone(const struct mount_op *op, const char *source);
+
+/* or one that a unit names: see trusted-path.h. */
+int mount_source_clone_trusted(const struct mount_op *op, const char *source);
 
 /* A folder that nobody may read or enter. */
 int mount_source_unreadable(void);

@@ -63,7 +63,7 @@ static int open_kept(struct root *root, const struct launch_plan *plan, const st
 
 	if (r < 0)
 		return r;
-	fd = mount_source_clone(&one_folder, path);
+	fd = mount_source_clone_trusted(&one_folder, path);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
@@ -121,7 +121,7 @@ static int open_base(struct root *root, const struct launch_plan *plan, const st
 		return open_layers(root, plan, identity);
 	root->base_fd = spec->root_image ? image_open(images, host, spec->root_image)
 			: plan->oci      ? open_bundle(plan->oci->image)
-					 : mount_source_clone(&whole_tree, spec->root_directory);
+					 : mount_source_clone_trusted(&whole_tree, spec->root_directory);
 	if (root->base_fd < 0)
 		return root->base_fd;
 	r = identity_map_mount(identity, plan, root->base_fd, spec_root(spec), !spec->root_image, false);

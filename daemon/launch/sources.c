@@ -12,7 +12,7 @@
 static int open_path(const struct launch_job *job, const struct mount_op *op, const char *path)
 {
 	bool recursive = op->flags & MOUNT_OP_RECURSIVE, writable = !(op->flags & MOUNT_OP_RDONLY);
-	autoclose int fd = mount_source_clone(op, path);
+	autoclose int fd = mount_source_clone_trusted(op, path);
 	int r = fd < 0 ? fd : identity_map_mount(&job->identity, job->plan, fd, path, recursive, writable);
 
 	return r < 0 ? r : steal_fd(&fd);

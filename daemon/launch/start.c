@@ -18,6 +18,7 @@
 #include "environment.h"
 #include "label.h"
 #include "sources.h"
+#include "trusted-path.h"
 
 void start_init(struct start *start, const struct launch_shared *shared, const struct launch_job *job)
 {
@@ -104,13 +105,19 @@ int start_move_high(int fd)
 static int open_file(const struct output_spec *output)
 {
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
+	const char *name;
+	autoclose int folder_fd = trusted_path_open_folder(output->path, &name);
 	int fd;
 
+	if (folder_fd < 0) {
+		errno = -folder_fd;
+		return -1;
+	}
 	if (output->kind == OUTPUT_APPEND)
 		flags |= O_APPEND;
 	if (output->kind == OUTPUT_TRUNCATE)
 		flags |= O_TRUNC;
-	fd = open(output->path, flags, 0640);
+	fd = openat(folder_fd, name, flags, 0640);
 	/* Opened so that a pipe without a reader is an error and not a wait; the program gets it blocking. */
 	if (fd >= 0)
 		(void)fcntl(fd, F_SETFL, flags & O_APPEND);
@@ -231,13 +238,17 @@ static void give_filter(struct child_context *context, unsigned listener_flags)
 
 /* Those of the program; and one that the child has until execve(2), which takes it: whoever has neither
  * CAP_SYS_RESOURCE nor CAP_SYS_ADMIN can send no descriptor while all processes of its user together have more
- * of them under way than it may open (unix(7), ETOOMANYREFS), and the others may be another site's. */
+ * of them under way than it may open (unix(7), ETOOMANYREFS), and the others may be another site's. Not one
+ * that the bounding set has: root keeps it over execve(2). */
 static void give_capabilities(struct child_context *context, uint64_t sending)
 {
 	const struct launch_plan *plan = context->plan;
 	bool sends_as_user = plan->intercepts && !spec_has_private_users(plan->spec);
-	uint64_t later = plan->ambient, now = later | (sends_as_user ? sending : 0);
+	uint64_t later = plan->ambient, one = sends_as_user ? sending & ~plan->bounding : 0, now;
 
+	if (one & UINT64_C(1) << CAP_SYS_RESOURCE)
+		one = UINT64_C(1) << CAP_SYS_RESOURCE; /* the lesser */
+	now = later | one;
 	for (unsigned i = 0; i < 2; i++)
 		context->capabilities[i] =
 			(struct __user_cap_data_struct){.effective = (uint32_t)(now >> (i * 32)),
@@ -282,7 +293,7 @@ int start_open(struct start *start, const struct launch_shared *shared, struct l
 	order_descriptors(start, plan->spec);
 	compose_message(start, job);
 	give_filter(&start->context, shared->listener_flags);
-	give_capabilities(&start->context, shared->sending_capability);
+	give_capabilities(&start->context, shared->sending_capabilities);
 	give_oom_score(start, plan);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Fuzzes the reader of EnvironmentFile=, through a file in memory. What is read is a list of assignments with
+/* Fuzzes the reader of EnvironmentFile=, through a file. What is read is a list of assignments with
  * names of the right form, each once; and written in quotes it reads as the same list. */
 
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "envfile.h"
@@ -17,17 +16,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static char path[] = "/tmp/torpor-fuzz.XXXXXX";
+
+static void remove_file(void)
+{
+	(void)unlink(path);
+}
+
 static int read_file(const void *data, size_t size, char ***ret)
 {
 	static const char *const base[] = {"A=base", "PATH=/bin", NULL};
 	static int fd = -1;
-	static char path[32];
 	const char *const files[] = {path, NULL};
 	const char *file;
 
 	if (fd < 0) {
-		fd = memfd_create("envfile", MFD_CLOEXEC);
-		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		fd = mkostemp(path, O_CLOEXEC);
+		atexit(remove_file);
 	}
 	if (fd < 0 || ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0 || fd_write_all(fd, data, size) < 0)
 		abort();

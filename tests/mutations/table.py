@@ -75,7 +75,7 @@ MUTATIONS = [
     edit("descriptors stay open until execve", "T24", CHILD, "RAWCALL(SYS_close_range, n, ~0U, 0)",
          "RAWCALL(SYS_close_range, n, ~0U, CLOSE_RANGE_CLOEXEC)",
          "test_tenants.py::test_a_path_of_the_tenant_s_names_no_descriptor_of_the_daemon_s"),
-    edit("no capability to send descriptors", "T28", "daemon/launch/start.c", "(sends_as_user ? sending : 0)", "0",
+    edit("no capability to send descriptors", "T28", "daemon/launch/start.c", "sends_as_user ? sending & ~plan->bounding : 0", "0",
          "test_tenants.py::test_descriptors_under_way_of_one_site_are_no_other_s_concern"),
     edit("ignored signals are handed on", "T24", "daemon/core/daemon.c", "action.sa_handler == SIG_IGN", "0", FACTS),
     step("signals", "T24", "step_signals", FACTS),
