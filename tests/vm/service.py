@@ -40,8 +40,6 @@ class Service(Daemon):
         self.cgroup = cgroups.root() / "system.slice" / UNIT
         self.sites_cgroup = self.cgroup
         self.ip = "127.64.0.1"
-        for folder in FOLDERS:
-            (self.etc / folder).mkdir(exist_ok=True)
         for name, text in TEMPLATES.items():
             self.write_template(name, text)
 

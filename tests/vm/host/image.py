@@ -18,7 +18,7 @@ PACKAGES = [
     # The root file system is on NVMe, whose driver is built in: no initramfs is needed, so the least one will do.
     "linux-image-cloud-amd64", "tiny-initramfs",
     "apparmor", "checkpolicy", "e2fsprogs", "squashfs-tools", "erofs-utils", "iproute2", "procps",
-    "python3", "python3-pytest", "python3-websockets",
+    "python3", "python3-pytest", "python3-websockets", "nginx-light",
     "libuv1", "libsystemd0", "libseccomp2", "libcap2", "libjansson4", "libarchive13", "libnettle8",
 ]
 # Documentation and translations that no test reads.
@@ -26,8 +26,8 @@ LEFT_OUT = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/s
             "/usr/share/zoneinfo/*", "/var/cache/*"]
 # Work that a machine of a minute's life does not need.
 MASKED = ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
-          "e2scrub_reap.service", "fstrim.timer", "getty@.service", "systemd-networkd.service",
-          "systemd-pstore.service", "systemd-timesyncd.service"]
+          "e2scrub_reap.service", "fstrim.timer", "getty@.service", "nginx.service",
+          "systemd-networkd.service", "systemd-pstore.service", "systemd-timesyncd.service"]
 FILES = {
     "etc/hostname": "torpor-vm\n",
     "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 torpor-vm\n::1 localhost\n",
@@ -169,6 +169,7 @@ def install(build, root):
 def add_tests(repository, build, root, program, arguments):
     for folder in ("templates", "tests/bench", "tests/system", "tests/vm"):
         shutil.copytree(repository / folder, root / TESTS / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(repository / "README.md", root / TESTS)
     (root / TESTS / "build/tests/helpers").mkdir(parents=True)
     for path in (build / "tests/helpers").iterdir():
         if path.is_file() and os.access(path, os.X_OK):
