@@ -382,16 +382,9 @@ static void load(struct daemon *daemon)
 				   controller_name(bit));
 }
 
-static void on_retry(uv_timer_t *timer)
-{
-	loader_retry(timer->data);
-}
-
 void daemon_site_settled(struct daemon *daemon)
 {
-	/* Not inside a change of state. */
-	if (!daemon->stopping)
-		uv_timer_start(&daemon->retry, on_retry, 0, 0);
+	loader_retry_soon(daemon);
 	if (!daemon->stopping || uv_is_closing((uv_handle_t *)&daemon->terminate))
 		return;
 	for (const struct run *run = daemon->runs; run; run = run->next)

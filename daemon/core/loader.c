@@ -42,6 +42,12 @@ static struct listener *find_listener(const struct site *site, const struct addr
 	return NULL;
 }
 
+/* The launcher has its start, and its listeners. */
+static bool start_in_flight(const struct site *site)
+{
+	return site->run && site->run->job_in_flight;
+}
+
 static int open_one(struct daemon *daemon, const struct site *site, const struct site_spec *spec, unsigned i,
 		    struct listener **ret, struct diag *diag)
 {
@@ -157,7 +163,7 @@ static enum outcome load(struct daemon *daemon, const char *name)
 	enum outcome outcome = LOADED_SAME;
 	int r;
 
-	if (site && site->run && site->run->job_in_flight) {
+	if (site && start_in_flight(site)) {
 		daemon->n_changed += !site->changed;
 		site->changed = true; /* the launcher uses its listeners: when it is done */
 		return LOADED_SAME;
@@ -194,7 +200,7 @@ static enum outcome load(struct daemon *daemon, const char *name)
 }
 
 /* Units that were refused because somebody had their address: another unit's change may have freed it. */
-void loader_retry(struct daemon *daemon)
+static void retry_refused(struct daemon *daemon)
 {
 	struct refused *refused, *next;
 
@@ -254,7 +260,7 @@ struct load_counts loader_load_all(struct daemon *daemon)
 		}
 	lookup_free_list(names);
 	if (counts.removed || counts.changed)
-		loader_retry(daemon);
+		retry_refused(daemon); /* not soon: whoever asked for it is told what is refused now */
 	spec_cache_clear(daemon->cache);
 	return counts;
 }
@@ -268,7 +274,7 @@ void loader_apply(struct daemon *daemon, const char *name)
 	if (outcome == LOADED_NEW || outcome == LOADED_CHANGED)
 		log_info("site %s: %s", name, outcome == LOADED_NEW ? "added" : "changed");
 	if (outcome == LOADED_REMOVED || outcome == LOADED_CHANGED)
-		loader_retry(daemon);
+		loader_retry_soon(daemon);
 }
 
 static bool built_on(const struct site *site, const char *template)
@@ -301,18 +307,31 @@ void loader_apply_template(struct daemon *daemon, const char *name)
 	log_info("template %s: %u sites changed", name, changed);
 }
 
-void loader_apply_changed(struct daemon *daemon)
+static struct site *next_changed(const struct daemon *daemon)
 {
-	struct site *site, *next;
+	for (struct site *site = daemon->n_changed > 0 ? daemon->sites : NULL; site; site = site->hh.next)
+		if (site->changed && !start_in_flight(site))
+			return site;
+	return NULL;
+}
 
-	if (daemon->n_changed == 0)
-		return;
-	HASH_ITER(hh, daemon->sites, site, next)
-	if (site->changed && !(site->run && site->run->job_in_flight)) {
+static void on_retry(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+	struct site *site;
+
+	while ((site = next_changed(daemon))) {
 		site->changed = false;
 		daemon->n_changed--;
 		loader_apply(daemon, site->name);
 	}
+	retry_refused(daemon);
+}
+
+void loader_retry_soon(struct daemon *daemon)
+{
+	if (!daemon->stopping)
+		uv_timer_start(&daemon->retry, on_retry, 0, 0);
 }
 
 static void append_drop_ins(json_t *array, const struct lookup *lookup, enum unit_kind kind, const char *name)

@@ -7,7 +7,7 @@ struct daemon;
 struct site;
 
 /* Brings unit files into force, one site at a time. A unit with any error is refused whole: the site keeps its
- * last good one. */
+ * last good one. All of it is for callbacks of the loop, not for what a change of state calls. */
 
 struct load_counts {
 	unsigned loaded, changed, removed, refused;
@@ -22,11 +22,10 @@ void loader_apply(struct daemon *daemon, const char *name);
 /* The same of a template: all sites built on it. */
 void loader_apply_template(struct daemon *daemon, const char *name);
 
-/* Tries units again that were refused for an address that somebody had: he may have given it up. */
-void loader_retry(struct daemon *daemon);
-
-/* Applies what had to wait for a start to be over. */
-void loader_apply_changed(struct daemon *daemon);
+/* When the loop comes round: applies what had to wait for a start to be over, and tries units again that were
+ * refused for an address that somebody had, who may have given it up. Never at once: a site whose state is just
+ * being changed, or that somebody's loop comes to next, would be replaced or be gone. */
+void loader_retry_soon(struct daemon *daemon);
 
 /* The paths of the files that a site's unit is made of, nearest first: a new array. */
 json_t *loader_files(const struct daemon *daemon, const struct site *site);

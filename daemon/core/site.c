@@ -220,6 +220,7 @@ void site_destroy(struct site *site)
 	close_listeners(site, NULL, 0);
 	run_destroy(site->run);
 	HASH_DEL(site->daemon->sites, site);
+	site->daemon->n_changed -= site->changed;
 	id_ranges_release(site->daemon->ranges, site->name);
 	plan_unref(site->plan);
 	failure_clear(site);

@@ -161,10 +161,8 @@ void stop_complete(struct site *site, enum site_state state, const char *by)
 	STRETCH("ended", site->name);
 	site_set_state(site, STATE_COLD, by);
 	if (site->leaving || daemon->stopping) {
-		if (site->leaving) {
-			daemon->n_changed -= site->changed;
+		if (site->leaving)
 			site_destroy(site);
-		}
 		daemon_site_settled(daemon);
 		return;
 	}

@@ -164,7 +164,8 @@ void wake_launched(struct site *site)
 		site_dispatch(site, EVENT_STOP, "stop");
 	else if (run->plan->spec->type == TYPE_SIMPLE || run->notify_ready)
 		site_dispatch(site, EVENT_READY, "started");
-	loader_apply_changed(daemon);
+	if (daemon->n_changed > 0)
+		loader_retry_soon(daemon);
 }
 
 void wake_complete(struct site *site, const char *by)

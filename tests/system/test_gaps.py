@@ -195,6 +195,30 @@ def test_a_freeze_that_does_not_finish_is_undone(torpor, tmp_path):
         assert torpor.wakes("a") == 1
 
 
+def test_a_unit_goes_while_another_one_is_applied(torpor, gaps, tmp_path):
+    """The edit of one waits for its start to be over, and frees what the next one was refused for, whose file has just gone.
+    Memory that has been given back holds nothing that could be used again."""
+    with StalledFile(tmp_path) as file:
+        slow = {"EnvironmentFile": str(file.path)}
+        taken, other = torpor.add_site("a", container=slow), torpor.add_site("b")
+        torpor.start(environment={"TORPOR_STRETCH": gaps.path,
+                                  "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.perturb=165"})
+        with torpor.connection() as control:
+            control.send("Wake", {"site": "a"})
+            file.wait_reader()
+            torpor.add_site("b", other, taken)
+            wait_until(torpor.file_errors, "the clash")
+            torpor.add_site("a", taken, container=slow, site={"Description": "two"})
+            torpor.add_site("marker")  # its event comes after all of the above
+            torpor.wait_site("marker")
+            assert torpor.status("a")["state"] == "starting"
+            gaps.doing["launched"] = torpor.site_path("b").unlink
+            file.release()
+            assert "error" in control.receive()  # what the file holds is no environment
+        torpor.wait_no_site("b")
+        wait_until(lambda: torpor.status("a")["description"] == "two", "the edit")
+
+
 def test_a_sandbox_is_made_at_the_usual_priority(torpor, gaps):
     """The next one, ahead: whoever makes it holds locks of the whole kernel, and others wait until he is given a processor.
     He has waited for one before. Starts go on meanwhile."""
