@@ -79,6 +79,12 @@ static const char *came_to_rest(const struct client *client, const struct site *
 	}
 }
 
+/* Cold for a moment, on its way to where the command wants it. */
+static bool comes_back(const struct client *client, const struct site *site)
+{
+	return site->state == STATE_COLD && client->target == STATE_AWAKE && site_wants_to_run(site);
+}
+
 void method_site_settled(struct client *client, struct site *site, bool gone)
 {
 	if (gone) {
@@ -88,7 +94,7 @@ void method_site_settled(struct client *client, struct site *site, bool gone)
 			error_site(client, PROTOCOL_INTERFACE ".NoSuchSite", site->name);
 	} else if (site->state == client->target) {
 		reply_rested(client, site);
-	} else if (!site_rule(site->state)->settled || (site->state == STATE_COLD && site->wanted)) {
+	} else if (!site_rule(site->state)->settled || comes_back(client, site)) {
 		return;
 	} else if (site->state == STATE_FAILED) {
 		client_error(client, PROTOCOL_INTERFACE ".StartFailed", report_start_failed(site));
@@ -172,6 +178,7 @@ static void method_stop(struct client *client, json_t *parameters)
 	if (!site)
 		return;
 	site->wanted = false;
+	site->stopped = true;
 	wait_for(client, site, STATE_COLD, EVENT_STOP);
 }
 

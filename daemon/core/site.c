@@ -92,6 +92,11 @@ static const char *keep_reason(const struct site *site)
 	return site->plan->spec->keep == KEEP_NONE ? "schedule" : "keep";
 }
 
+bool site_wants_to_run(const struct site *site)
+{
+	return site->wanted || (schedule_keep(site) != KEEP_NONE && !site->stopped);
+}
+
 static void follow_schedule(struct site *site)
 {
 	int r = schedule_update(site);
@@ -132,7 +137,7 @@ struct site *site_create(struct daemon *daemon, struct launch_plan *plan, struct
 	adopt_listeners(site, listeners);
 	site_watch(site, true);
 	follow_schedule(site);
-	if (schedule_keep(site) != KEEP_NONE)
+	if (site_wants_to_run(site))
 		site_dispatch(site, EVENT_WAKE, keep_reason(site));
 	return site;
 }
@@ -170,13 +175,12 @@ static bool same_listeners(const struct site_spec *a, const struct site_spec *b)
 void site_replace(struct site *site, struct launch_plan *plan, struct listener **listeners)
 {
 	struct launch_plan *old = site->plan;
+	enum keep keep_before = schedule_keep(site), keep;
 	bool listeners_changed;
-	enum keep keep;
 
 	close_listeners(site, listeners, plan->spec->n_listeners);
 	site->plan = plan;
 	adopt_listeners(site, listeners);
-	site->leaving = false;
 	plan_unref(old);
 	if (site_rule(site->state)->watched)
 		site_watch(site, true);
@@ -185,16 +189,20 @@ void site_replace(struct site *site, struct launch_plan *plan, struct listener *
 		run_enforce(site->run);
 	}
 	follow_schedule(site);
+	keep = schedule_keep(site);
+	if (site->leaving || keep != keep_before)
+		site->stopped = false;
+	site->leaving = false;
 	listeners_changed = site->run && !same_listeners(site->run->plan->spec, plan->spec);
 	site_times_changed(site); /* and addresses */
 	/* The container has not got the new ones, and still has the old ones: only another one is right. */
 	if (listeners_changed && site_rule(site->state)->container) {
-		site->wanted = site->state == STATE_AWAKE;
-		site_dispatch(site, EVENT_STOP, "listeners changed");
+		site->wanted |= site->state == STATE_AWAKE || site->state == STATE_STARTING;
+		if (site->state != STATE_STOPPING)
+			site_dispatch(site, EVENT_STOP, "listeners changed");
 		return;
 	}
-	keep = schedule_keep(site);
-	if ((keep != KEEP_NONE && site->state == STATE_COLD) ||
+	if ((site->state == STATE_COLD && site_wants_to_run(site)) ||
 	    (keep == KEEP_AWAKE && site_rule(site->state)->asleep))
 		site_dispatch(site, EVENT_WAKE, keep_reason(site));
 }

@@ -86,7 +86,8 @@ struct site {
 	uint32_t quick_exits; /* in a row, of programs that ended with status 0 at once */
 	uint8_t state;
 	bool leaving;        /* removed: gone as soon as it is cold */
-	bool wanted;         /* wake again as soon as it is cold */
+	bool wanted;         /* somebody has asked for it while it stopped: see site_wants_to_run() */
+	bool stopped;        /* somebody has stopped it: Keep= does not start it again */
 	bool changed;        /* its files changed while a start was under way: to be read again */
 	bool restart_needed; /* the container runs on an older plan, and not only in what it can follow */
 };
@@ -101,6 +102,11 @@ void site_replace(struct site *site, struct launch_plan *plan, struct listener *
 
 /* Stops the site and forgets it when it is cold. The site may be gone when this returns. */
 void site_remove(struct site *site);
+
+/* Whether it is to be started as soon as it is cold: somebody has asked for it since it began to stop, or Keep=
+ * or its hours want it to run, and nobody has stopped it by a command. That holds until it starts, for whatever
+ * reason, or the unit says anew that it is to be kept. */
+bool site_wants_to_run(const struct site *site);
 
 /* Watches the listeners of a cold or frozen site, or leaves them alone: while there is no memory for a start,
  * and while torpord stops. */

@@ -13,7 +13,6 @@
 #include "log.h"
 #include "networks.h"
 #include "run.h"
-#include "schedule.h"
 #include "state-timer.h"
 #include "str.h"
 #include "stretch.h"
@@ -166,8 +165,6 @@ void stop_complete(struct site *site, enum site_state state, const char *by)
 		daemon_site_settled(daemon);
 		return;
 	}
-	if (schedule_keep(site) != KEEP_NONE && from != STATE_STOPPING)
-		site->wanted = true;
-	if (site->wanted)
+	if (site_wants_to_run(site))
 		site_dispatch(site, EVENT_WAKE, "wanted again");
 }

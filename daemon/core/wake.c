@@ -44,7 +44,7 @@ void wake_begin(struct site *site, const char *by)
 		return;
 	}
 	history_wake(site, by);
-	site->wanted = false;
+	site->wanted = site->stopped = false;
 	site_set_state(site, STATE_STARTING, by);
 	STRETCH("starting", site->name);
 	if (!spec_names_network(site->run->plan->spec)) {

@@ -523,7 +523,8 @@ static const struct key keys[] = {
 	{HIBERNATE("Keep", type_choice, keep), .argument = "no|warm|awake", .choices = keep_choices,
 	 .fallback = "no",
 	 .help = "What is spared to the site: with warm it is frozen but never paged out or stopped, with "
-		 "awake it is never hibernated."},
+		 "awake it is never hibernated. It is started with torpord, and again where it has ended; "
+		 "one that was stopped with torporctl stays so until somebody wakes it, or Keep= changes."},
 	{HIBERNATE("WakeOnCalendar", type_calendars, wake_on), .argument = "CALENDAR", .unset_means = "none",
 	 .help = "Times at which the site is woken, whether somebody comes or not, in the syntax of "
 		 "OnCalendar= in systemd.timer(5): Mon..Fri 08:00, *-*-01 06:30, hourly, 22:00 UTC. Seconds "
