@@ -10,12 +10,14 @@
 
 void admission_finish(struct admission *admission)
 {
-	free(admission->waiting);
+	free(admission->places);
 	*admission = (struct admission){0};
 }
 
 static bool has_room(const struct admission *admission)
 {
+	if (admission->closed)
+		return false;
 	if (admission->narrow)
 		return admission->starting + admission->opening == 0;
 	return admission->starting < admission->limit && admission->opening < admission->limit;
@@ -70,24 +72,41 @@ static bool goes_before(const struct admission_place *a, const struct admission_
 	return a->turn < b->turn;
 }
 
+/* Room for one more behind the last: what those who have gone have left in front, once it is half of all, or
+ * more memory. */
+static int make_room(struct admission *admission)
+{
+	unsigned gone = (unsigned)(admission->waiting - admission->places);
+	unsigned want = admission->size ? admission->size * 2 : 64;
+	struct admission_place *grown;
+
+	if (gone + admission->n_waiting < admission->size)
+		return 0;
+	if (gone > 0 && gone >= admission->size / 2) {
+		memmove(admission->places, admission->waiting, admission->n_waiting * sizeof(*grown));
+		admission->waiting = admission->places;
+		return 0;
+	}
+	grown = realloc(admission->places, want * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	admission->places = grown;
+	admission->waiting = grown + gone;
+	admission->size = want;
+	return 0;
+}
+
 int admission_request(struct admission *admission, struct run *run)
 {
 	struct admission_place place = {.run = run};
 	unsigned at = admission->n_waiting;
 
-	if (has_room(admission)) {
+	if (!admission->going_on && has_room(admission)) {
 		start(admission, run);
 		return 0;
 	}
-	if (admission->n_waiting == admission->size) {
-		unsigned want = admission->size ? admission->size * 2 : 64;
-		struct admission_place *grown = realloc(admission->waiting, want * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		admission->waiting = grown;
-		admission->size = want;
-	}
+	if (make_room(admission) < 0)
+		return -ENOMEM;
 	place.turn = next_turn(admission, run);
 	while (at > 0 && goes_before(&place, &admission->waiting[at - 1]))
 		at--;
@@ -104,17 +123,28 @@ static struct run *take(struct admission *admission, unsigned at)
 	struct run *run = admission->waiting[at].run;
 
 	admission->n_waiting--;
-	memmove(&admission->waiting[at], &admission->waiting[at + 1],
-		(admission->n_waiting - at) * sizeof(admission->waiting[0]));
+	if (at == 0)
+		admission->waiting++;
+	else
+		memmove(&admission->waiting[at], &admission->waiting[at + 1],
+			(admission->n_waiting - at) * sizeof(admission->waiting[0]));
 	run->queued = false;
 	return run;
 }
 
 void admission_go_on(struct admission *admission)
 {
-	while (has_room(admission) && admission->n_waiting > 0) {
+	if (admission->going_on)
+		return;
+	admission->going_on = true;
+	while (has_room(admission) && admission->n_waiting > 0)
 		start(admission, take(admission, 0));
-	}
+	admission->going_on = false;
+}
+
+void admission_close(struct admission *admission)
+{
+	admission->closed = true;
 }
 
 void admission_narrow(struct admission *admission, bool narrow)

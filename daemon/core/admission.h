@@ -16,11 +16,14 @@ struct admission_place {
  * another takes its turns; sites that are in none have them together. The kernel's backlog is the queue of
  * those who wait for a site; this is the queue of sites. */
 struct admission {
-	struct admission_place *waiting; /* owned; next first */
+	struct admission_place *places;  /* [size]; owned */
+	struct admission_place *waiting; /* within them; next first */
 	unsigned n_waiting, size;
 	unsigned starting, limit;
 	unsigned opening; /* as few may, at most: see opening.h */
 	bool narrow;      /* memory is short: one at a time */
+	bool closed;      /* torpord stops: none */
+	bool going_on;    /* admission_go_on() is under way: starts that fail at once end up in it again */
 };
 
 void admission_finish(struct admission *admission);
@@ -30,6 +33,9 @@ int admission_request(struct admission *admission, struct run *run);
 
 /* Starts one site at a time from now on, or as many as the limit says. */
 void admission_narrow(struct admission *admission, bool narrow);
+
+/* Nobody starts any more: torpord stops. */
+void admission_close(struct admission *admission);
 
 /* There may be room for whoever is next. */
 void admission_go_on(struct admission *admission);

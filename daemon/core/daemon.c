@@ -401,6 +401,7 @@ void daemon_stop(struct daemon *daemon)
 	if (daemon->stopping)
 		return;
 	daemon->stopping = true;
+	admission_close(&daemon->admission);
 	sd_notify(0, "STOPPING=1");
 	for (struct site *site = daemon->sites; site; site = site->hh.next)
 		if (site_rule(site->state)->watched)

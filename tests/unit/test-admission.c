@@ -22,20 +22,30 @@ static struct fake {
 
 static struct admission admission;
 static unsigned started[SITES], n_started;
-static int fail_starts; /* so many starts end at once, as when there is no memory */
+static unsigned ended[SITES], n_ended; /* of those that ended at once */
+static int fail_starts;                /* so many starts end at once, as when there is no memory */
+static int ask_again;                  /* so many of these ask for a place again at once */
+static unsigned starting_now;          /* calls of wake_launch() that are under way */
 
 void __wrap_wake_launch(struct site *site);
 
 void __wrap_wake_launch(struct site *site)
 {
-	assert_true(n_started < SITES);
+	unsigned number = (unsigned)((struct fake *)site - fakes);
+
 	assert_true(admission.starting <= admission.limit);
 	assert_false(site->run->queued);
-	started[n_started++] = (unsigned)((struct fake *)site - fakes);
+	assert_int_equal(starting_now, 0);
+	starting_now++;
+	started[n_started++ % SITES] = number;
 	if (fail_starts > 0) {
 		fail_starts--;
 		admission_release(&admission, site->run);
+		ended[n_ended++ % SITES] = number;
+		if (ask_again-- > 0)
+			assert_int_equal(admission_request(&admission, site->run), 0);
 	}
+	starting_now--;
 }
 
 static int setup(void **state)
@@ -51,8 +61,9 @@ static int setup(void **state)
 		fake->plan.spec = &fake->spec;
 	}
 	admission = (struct admission){.limit = 2};
-	n_started = 0;
-	fail_starts = 0;
+	n_started = n_ended = 0;
+	fail_starts = ask_again = 0;
+	starting_now = 0;
 	return 0;
 }
 
@@ -60,7 +71,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	admission_finish(&admission);
-	return admission.n_waiting == 0 && !admission.waiting ? 0 : -1;
+	return admission.n_waiting == 0 && !admission.places && n_started <= SITES ? 0 : -1;
 }
 
 static void request(unsigned i, int priority)
@@ -179,9 +190,69 @@ static void test_failing_starts(void **state)
 	assert_int_equal(admission.starting, 2);
 	release(2);
 	assert_int_equal(n_started, 10);
+	assert_int_equal(n_ended, 6);
+	assert_memory_equal(ended, ((unsigned[]){0, 3, 4, 5, 6, 7}), n_ended * sizeof *ended);
 	release(8);
 	release(9);
 	assert_int_equal(admission.starting, 0);
+}
+
+/* However many they are: each ends before the next one begins. One run stands for all of them. */
+static void test_very_many_failing_starts(void **state)
+{
+	const int many = 50000;
+
+	(void)state;
+	request(0, 0);
+	request(1, 0);
+	for (int i = 0; i < many; i++)
+		request(2, 0);
+	fail_starts = many;
+	release(0);
+	assert_int_equal(n_started, 2 + many);
+	assert_int_equal(n_ended, many);
+	release(1);
+	assert_int_equal(admission.starting, 0);
+	assert_int_equal(admission.n_waiting, 0);
+	n_started = 0;
+}
+
+/* Who asks again because his start has failed stands behind those who wait already. */
+static void test_asks_again(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		request(i, 0);
+	fail_starts = 1;
+	ask_again = 1;
+	release(0);
+	assert_started(4, (unsigned[]){0, 1, 2, 3});
+	assert_true(fakes[2].run.queued);
+	release(1);
+	assert_started(5, (unsigned[]){0, 1, 2, 3, 2});
+	release(3);
+	release(2);
+	assert_int_equal(admission.starting, 0);
+}
+
+/* While torpord stops nobody starts, whatever place becomes free, and those who wait go as they came. */
+static void test_closed(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		request(i, 0);
+	admission_close(&admission);
+	release(0);
+	release(3);
+	release(1);
+	request(5, 0);
+	assert_int_equal(n_started, 2);
+	release(2);
+	release(4);
+	release(5);
+	assert_int_equal(n_started, 2);
+	assert_int_equal(admission.starting, 0);
+	assert_int_equal(admission.n_waiting, 0);
 }
 
 static void request_of(unsigned i, const char *slice)
@@ -286,6 +357,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_give_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failing_starts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_very_many_failing_starts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_asks_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slices_in_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slices_within, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slices_and_priority, setup, teardown),
