@@ -153,6 +153,14 @@ void admission_narrow(struct admission *admission, bool narrow)
 	admission_go_on(admission);
 }
 
+void admission_give_up(struct admission *admission, struct run *run)
+{
+	if (!run->admitted)
+		return;
+	run->admitted = false;
+	admission->starting--;
+}
+
 void admission_release(struct admission *admission, struct run *run)
 {
 	if (run->queued) {
@@ -165,7 +173,6 @@ void admission_release(struct admission *admission, struct run *run)
 	}
 	if (!run->admitted)
 		return;
-	run->admitted = false;
-	admission->starting--;
+	admission_give_up(admission, run);
 	admission_go_on(admission);
 }

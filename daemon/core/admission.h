@@ -40,6 +40,9 @@ void admission_close(struct admission *admission);
 /* There may be room for whoever is next. */
 void admission_go_on(struct admission *admission);
 
+/* The run gives its place among the starts up, where it has one. Starts nobody: admission_go_on() does. */
+void admission_give_up(struct admission *admission, struct run *run);
+
 /* The run's start is over, or it gives its place in the queue up; where it has neither, nothing. Starts whoever
  * is next. */
 void admission_release(struct admission *admission, struct run *run);

@@ -13,6 +13,11 @@
 #define LOOK_LEAST_MS 1 /* between two looks, twice as long after each that has found nobody */
 #define LOOK_MOST_MS  8
 #define OPENING_NS    UINT64_C(1000000000)
+/* Of Type=notify, from execve on. What reads files and computes all that time, as big programs in Java do, is
+ * ready by then; what is not waits for something else, which may never come, or says nothing on purpose. A few
+ * of those have all places, and visitors of all other sites wait as long: that is what a browser's user may put
+ * up with. */
+#define ANNOUNCING_NS UINT64_C(10000000000)
 
 static bool somebody_waits(const struct run *run)
 {
@@ -37,6 +42,12 @@ static bool sleeps(const struct run *run)
 	return end && strncmp(end, ") S ", 4) == 0;
 }
 
+/* It says itself when it has opened. */
+static bool announces(const struct run *run)
+{
+	return run->plan->spec->type == TYPE_NOTIFY;
+}
+
 /* One that sleeps at a single look may wait for its own disk or thread. Most have opened before it comes to
  * that.
  */
@@ -44,6 +55,8 @@ static bool is_idle(struct run *run)
 {
 	bool before = run->opening.asleep, looked_at = run->opening.looked_at;
 
+	if (announces(run))
+		return false;
 	run->opening.looked_at = true;
 	run->opening.asleep = looked_at && sleeps(run);
 	return before && run->opening.asleep;
@@ -51,6 +64,8 @@ static bool is_idle(struct run *run)
 
 static bool has_opened(const struct run *run)
 {
+	if (announces(run))
+		return clock_now_ns() - run->job.done_ns > ANNOUNCING_NS;
 	return (run->opening.visited && !somebody_waits(run)) || clock_now_ns() - run->ready_ns > OPENING_NS;
 }
 
@@ -59,7 +74,10 @@ static void leave(struct run *run)
 	struct daemon *daemon = run->site->daemon;
 
 	DL_DELETE2(daemon->openings.first, run, opening.prev, opening.next);
-	daemon->admission.opening--;
+	if (announces(run))
+		admission_give_up(&daemon->admission, run);
+	else
+		daemon->admission.opening--;
 	run->opening.on = false;
 }
 
@@ -118,11 +136,9 @@ void opening_begin(struct run *run)
 {
 	struct daemon *daemon = run->site->daemon;
 
-	if (run->plan->spec->type != TYPE_SIMPLE)
-		return;
 	run->opening = (struct opening){.on = true, .visited = run->opening.visited || somebody_waits(run)};
 	DL_APPEND2(daemon->openings.first, run, opening.prev, opening.next);
-	daemon->admission.opening++;
+	daemon->admission.opening += !announces(run);
 	if (daemon->admission.n_waiting > 0)
 		look(daemon, false);
 }

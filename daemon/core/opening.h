@@ -12,7 +12,8 @@ struct run;
  * much as any start. While as many open as may start at a time, no other start begins, so that a storm of wakes
  * does not become a storm of programs, in which who is awake hardly gets his turn. One has opened when its
  * listeners' queues are empty, when its first process sleeps, or after a second: who waits for something else
- * holds nobody up. With Type=notify it says so itself, and has a place among the starts until then. */
+ * holds nobody up. With Type=notify it says so itself, and has its place among the starts until then, but for
+ * 10 seconds at most: however long its start takes, and however often it asks for more time, others go on. */
 struct opening {
 	struct run *prev, *next; /* of the daemon's */
 	bool on;
@@ -31,10 +32,10 @@ struct openings {
 void openings_init(struct daemon *daemon);
 void openings_close(struct daemon *daemon);
 
-/* The run's program has been executed. */
+/* The run's program has been executed; with Type=notify, and has not said yet that it is ready. */
 void opening_begin(struct run *run);
 
-/* It is about to end, or to be frozen. Where it does not open, nothing. */
+/* It is about to end, or to be frozen, or with Type=notify is ready. Where it does not open, nothing. */
 void opening_end(struct run *run);
 
 /* The run's start is about to ask for its place: where no other one waits, who has opened meanwhile gives his

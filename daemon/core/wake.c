@@ -152,7 +152,7 @@ void wake_launched(struct site *site)
 			  (unsigned long long)(run->job.cloned_ns - run->job.begun_ns) / 1000,
 			  (unsigned long long)(run->job.done_ns - run->job.cloned_ns) / 1000);
 	end_job(run);
-	if (r < 0 || (site->state == STATE_STOPPING && run->plan->spec->type == TYPE_SIMPLE))
+	if (r < 0 || site->state == STATE_STOPPING)
 		admission_release(&daemon->admission, run);
 	if (r == 0 && run->killed)
 		(void)container_kill(&run->container); /* there was nothing to kill when its time was over */
@@ -164,6 +164,8 @@ void wake_launched(struct site *site)
 		site_dispatch(site, EVENT_STOP, "stop");
 	else if (run->plan->spec->type == TYPE_SIMPLE || run->notify_ready)
 		site_dispatch(site, EVENT_READY, "started");
+	else
+		opening_begin(run);
 	if (daemon->n_changed > 0)
 		loader_retry_soon(daemon);
 }
@@ -176,8 +178,11 @@ void wake_complete(struct site *site, const char *by)
 
 	if (site->state == STATE_STARTING) {
 		run->ready_ns = clock_now_ns();
-		opening_begin(run);
-		/* Its place is kept until the program runs; with Type=notify, until it is ready. */
+		if (run->plan->spec->type == TYPE_SIMPLE)
+			opening_begin(run);
+		else
+			opening_end(run);
+		/* Its place is kept until the program runs. */
 		admission_release(&site->daemon->admission, run);
 		handover_open_gate(run);
 		site->wakes++;

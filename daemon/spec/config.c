@@ -28,7 +28,8 @@ static const struct key keys[] = {
 	 .argument = "NUMBER", .fallback = "0",
 	 .help = "How many containers are started at a time; connections to others wait in their "
 		 "listeners. As many programs may be at it to open, which run, but have let nobody in yet: not "
-		 "those that sleep, and none for longer than a second. 0 is two for each CPU."},
+		 "those that sleep, and none for longer than a second. One of Type=notify counts as being "
+		 "started until it is ready, but no longer than 10 seconds. 0 is two for each CPU."},
 	{"Daemon", "MaxAwake", &type_unsigned, FIELD(max_awake), .min = 0, .max = INT32_MAX,
 	 .argument = "NUMBER", .fallback = "0",
 	 .help = "With more sites awake than this, those that are idle are frozen before their time, the "

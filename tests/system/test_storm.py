@@ -4,6 +4,7 @@ in tests/unit/test-opening.c: nothing here depends on a time."""
 import contextlib
 import errno
 import os
+import signal
 
 import pytest
 
@@ -67,6 +68,22 @@ def test_slices_take_turns(torpor):
             torpor.wait_state(name, "starting")
         order = [gates.let_next() for _ in gates.addresses]
     assert order == ["many0", "first", "many1", "one", "none", "many2", "many3"]
+
+
+def test_who_is_never_ready(torpor):
+    """Its time is over, and it does not go: what is next does not wait for that."""
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nMaxStarting=1\n")
+    never = torpor.add_site("never", exec_start="/helpers/probe-server --ignore-term",
+                            container={"Type": "notify", "TimeoutStartSec": "2s", "TimeoutStopSec": "infinity"})
+    other = torpor.add_site("other")
+    torpor.start()
+    with torpor.events("never") as events, connect(never):
+        events.wait_event(to="starting")
+        assert http_get(other).status == 200
+        assert events.transitions("never")[:2] == ["starting", "stopping"]
+        for pid in torpor.processes("never"):
+            os.kill(pid, signal.SIGKILL)
+        events.wait_event(to="failed")
 
 
 @pytest.mark.parametrize("does", ["read line </gates/never", "while :; do :; done"], ids=["sleeps", "computes"])

@@ -143,6 +143,19 @@ static void executed(unsigned i)
 	admission_release(&box.admission, &fakes[i].run);
 }
 
+/* With Type=notify: it runs, and is ready. */
+static void launched(unsigned i)
+{
+	fakes[i].run.job.done_ns = now_ns;
+	opening_begin(&fakes[i].run);
+}
+
+static void ready(unsigned i)
+{
+	opening_end(&fakes[i].run);
+	admission_release(&box.admission, &fakes[i].run);
+}
+
 /* The timer's time has come. */
 static void pass(void)
 {
@@ -286,8 +299,9 @@ static void test_end(void **state)
 	fakes[0].spec.type = TYPE_NOTIFY;
 	for (unsigned i = 0; i < 3; i++)
 		request(i);
-	executed(0);
+	launched(0);
 	assert_int_equal(box.admission.opening, 0);
+	ready(0);
 	executed(1);
 	executed(2);
 	request(3);
@@ -298,6 +312,42 @@ static void test_end(void **state)
 	assert_int_equal(n_started, 5);
 	admission_release(&box.admission, &fakes[3].run);
 	admission_release(&box.admission, &fakes[4].run);
+	end_all();
+}
+
+/* With Type=notify it has its place until it is ready, whether it sleeps or not, and for ten seconds at most.
+ */
+static void test_announces(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		fakes[i].spec.type = TYPE_NOTIFY;
+		fakes[i].state = 'S';
+		fakes[i].waits = false;
+		request(i);
+		launched(i);
+	}
+	for (unsigned i = 2; i < 5; i++)
+		request(i);
+	for (unsigned i = 0; i < 20; i++)
+		pass();
+	assert_int_equal(n_started, 2);
+	ready(1);
+	assert_int_equal(n_started, 3);
+	now_ns += 9500000000;
+	pass();
+	assert_int_equal(n_started, 3);
+	assert_int_equal(box.admission.starting, 2);
+	now_ns += 1000000000;
+	pass();
+	assert_int_equal(n_started, 4);
+	ready(0); /* late: it has no place any more */
+	assert_int_equal(n_started, 4);
+	assert_int_equal(box.admission.starting, 2);
+	for (unsigned i = 2; i < 5; i++)
+		admission_release(&box.admission, &fakes[i].run);
+	assert_int_equal(n_started, 5);
+	assert_int_equal(box.admission.starting, 0);
 	end_all();
 }
 
@@ -327,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_visitor, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_announces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_narrow, setup, teardown),
 	};
 
