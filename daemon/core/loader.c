@@ -81,8 +81,29 @@ static int open_one(struct daemon *daemon, const struct site *site, const struct
 	return 0;
 }
 
+/* Brings a spec into force on those that the site has already: on all of them, or on none. */
+static int update_listeners(const struct site *site, const struct site_spec *spec, struct diag *diag)
+{
+	unsigned n = 0;
+	int r = 0;
+
+	for (; r == 0 && n < spec->n_listeners; n++) {
+		const struct listener *listener = find_listener(site, &spec->listeners[n].address);
+
+		r = listener ? listener_update(listener, spec, diag) : 0;
+	}
+	while (r < 0 && n-- > 0) { /* the last one, too: some of it may have been done */
+		const struct listener *listener = find_listener(site, &spec->listeners[n].address);
+		struct diag ignored = {0};
+
+		if (listener)
+			(void)listener_update(listener, site->plan->spec, &ignored);
+	}
+	return r;
+}
+
 /* The array of listeners for a spec: what the site has already at these addresses, and new ones. On failure
- * nothing is left open. */
+ * nothing is left open, and what the site has is as it was. */
 static int open_listeners(struct daemon *daemon, const struct site *site, const struct site_spec *spec,
 			  struct listener ***ret, struct diag *diag)
 {
@@ -91,11 +112,11 @@ static int open_listeners(struct daemon *daemon, const struct site *site, const 
 
 	for (unsigned i = 0; r == 0 && i < spec->n_listeners; i++) {
 		listeners[i] = find_listener(site, &spec->listeners[i].address);
-		if (listeners[i])
-			r = listener_update(listeners[i], spec, diag);
-		else
+		if (!listeners[i])
 			r = open_one(daemon, site, spec, i, &listeners[i], diag);
 	}
+	if (r == 0)
+		r = update_listeners(site, spec, diag);
 	if (r < 0) {
 		for (unsigned i = 0; listeners && i < spec->n_listeners; i++)
 			if (listeners[i] && !find_listener(site, listeners[i]->address)) {

@@ -122,6 +122,30 @@ def test_new_file_written_slowly(torpor):
     torpor.wait_site("a")
 
 
+def test_refused_edit_changes_nothing(torpor):
+    """Not even what could be changed: somebody else listens at the address that is new."""
+    path = torpor.run / "a.sock"
+    torpor.add_site("a", str(path), socket={"SocketMode": "0600"})
+    torpor.start()
+    with socket.socket() as taken:
+        taken.bind((torpor.ip, 0))
+        taken.listen()
+        torpor.add_site("a", str(path), f"{torpor.ip}:{taken.getsockname()[1]}", socket={"SocketMode": "0666"})
+        wait_until(torpor.file_errors, "the refusal")
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_edit_that_fails_half_way_changes_nothing(torpor):
+    """Of two sockets the second has lost its file."""
+    paths = [torpor.run / f"{name}.sock" for name in ("first", "second")]
+    torpor.add_site("a", *map(str, paths), socket={"SocketMode": "0600"})
+    torpor.start()
+    paths[1].unlink()
+    torpor.add_site("a", *map(str, paths), socket={"SocketMode": "0666"})
+    wait_until(torpor.file_errors, "the refusal")
+    assert paths[0].stat().st_mode & 0o777 == 0o600
+
+
 def test_half_a_file_is_an_error_until_the_rest_comes(torpor):
     address = torpor.add_site("a", site={"Description": "one"})
     torpor.start()
