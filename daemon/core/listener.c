@@ -56,24 +56,45 @@ static int set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof value) < 0 ? -errno : 0;
 }
 
-/* The options of [Socket] that have to be set before bind(2). */
-static int set_bind_options(int fd, const struct site_spec *spec, const struct address *address)
+/* The options of [Socket] that say which addresses bind(2) means. */
+static int set_address_options(int fd, const struct site_spec *spec, const struct address *address)
 {
 	int family = address_family(address), r = 0;
 
-	if (family == AF_UNIX)
-		return 0;
-	/* For datagrams it would let two programs bind one port. */
-	if (address->type == SOCK_STREAM)
-		r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (r == 0 && family == AF_INET6 && spec->bind_ipv6_only >= 0)
+	if (family == AF_INET6 && spec->bind_ipv6_only >= 0)
 		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, spec->bind_ipv6_only);
-	if (r == 0 && spec->reuse_port)
-		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (r == 0 && spec->free_bind)
 		r = family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
 				       : set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	return r;
+}
+
+/* All that have to be set before it. */
+static int set_bind_options(int fd, const struct site_spec *spec, const struct address *address)
+{
+	int r;
+
+	if (address_family(address) == AF_UNIX)
+		return 0;
+	r = set_address_options(fd, spec, address);
+	/* For datagrams it would let two programs bind one port. */
+	if (r == 0 && address->type == SOCK_STREAM)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (r == 0 && spec->reuse_port)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	return r;
+}
+
+/* Without SO_REUSEADDR, which would hide a listener that its program has shut down. */
+bool listener_address_free(const struct site_spec *spec, const struct address *address)
+{
+	autoclose int fd = -EBADF;
+
+	if (address_family(address) == AF_UNIX)
+		return true;
+	fd = socket(address_family(address), address->type | SOCK_CLOEXEC, 0);
+	return fd >= 0 && set_address_options(fd, spec, address) == 0 &&
+	       bind(fd, (const struct sockaddr *)address->sockaddr, address->length) == 0;
 }
 
 /* Those that can change at any time; connections accepted from now on inherit them. */

@@ -50,6 +50,10 @@ int listener_revive(struct listener *listener, const struct site_spec *spec, con
  * on a bound socket, owner and mode of a unix socket's file. -errno with *diag. */
 int listener_update(const struct listener *listener, const struct site_spec *spec, struct diag *diag);
 
+/* Whether nobody has an address, who might share it by ReusePort=; unix sockets never are. Where it is not
+ * free, it may be that there are only connections of an earlier listener. */
+bool listener_address_free(const struct site_spec *spec, const struct address *address);
+
 /* Whether something waits in the queue now. */
 bool listener_pending(const struct listener *listener);
 

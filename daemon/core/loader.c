@@ -52,7 +52,7 @@ static int open_one(struct daemon *daemon, const struct site *site, const struct
 		    struct listener **ret, struct diag *diag)
 {
 	const struct listener_spec *wanted = &spec->listeners[i];
-	const struct site *owner;
+	const struct site *owner = NULL;
 	char text[ADDRESS_TEXT_BYTES];
 	ino_t inode;
 	int fd;
@@ -63,8 +63,10 @@ static int open_one(struct daemon *daemon, const struct site *site, const struct
 			"listener %s: the open-files limit leaves room for %u listeners and no more: raise "
 			"LimitNOFILE= of torpor.service",
 			address_format(&wanted->address, text), daemon->max_listeners);
-	/* With ReusePort= the kernel would let two sites share a port. */
-	owner = spec->reuse_port ? find_owner(daemon, site, &wanted->address) : NULL;
+	/* With ReusePort= the kernel would let two sites share a port. It is asked before they are all looked
+	 * through, which for each listener of each site is too much. */
+	if (spec->reuse_port && !listener_address_free(spec, &wanted->address))
+		owner = find_owner(daemon, site, &wanted->address);
 	fd = owner ? -EADDRINUSE
 		   : listener_open(spec, wanted, daemon->inherited, daemon->n_inherited, &inode, diag);
 	if (fd == -EADDRINUSE && (owner = find_owner(daemon, site, &wanted->address)))
