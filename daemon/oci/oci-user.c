@@ -17,6 +17,8 @@
 
 #define FILE_BYTES_MAX (1024 * 1024)
 #define FIELDS         7 /* of a line of passwd(5); group(5) has 4 */
+#define NAME           0
+#define NUMBER         2
 
 static int open_beneath(int folder_fd, const char *path, int flags)
 {
@@ -95,19 +97,23 @@ static unsigned split(char *line, char *fields[static FIELDS])
 	return n;
 }
 
-/* The line whose name is wanted, or whose number, as text. Splits it; 0 where there is none. */
-static unsigned find_line(char *text, const char *wanted, unsigned number_field, char *fields[static FIELDS])
+/* The line with a number whose field is what is wanted. Splits it; 0 where there is none. */
+static unsigned find_line(char *text, const char *wanted, unsigned field, char *fields[static FIELDS])
 {
 	char *line;
 
 	while (text && (line = strsep(&text, "\n"))) {
 		unsigned n = split(line, fields);
 
-		if (n > number_field &&
-		    (str_equal(fields[0], wanted) || str_equal(fields[number_field], wanted)))
+		if (n > NUMBER && str_equal(fields[field], wanted))
 			return n;
 	}
 	return 0;
+}
+
+static bool is_number(const char *text)
+{
+	return *text && text[strspn(text, "0123456789")] == '\0';
 }
 
 static int to_number(const char *text, unsigned *ret)
@@ -120,24 +126,29 @@ static int to_number(const char *text, unsigned *ret)
 	return 0;
 }
 
+/* What a number is called, and where it is at home, is the image's to say; never that it is another number. */
 static int find_user(const struct oci_image *image, const char *store, const char *user, struct oci_user *ret)
 {
 	autofree char *text = NULL;
-	char *fields[FIELDS];
-	int r = read_etc(image, store, "etc/passwd", &text);
-	unsigned n = r < 0 ? 0 : find_line(text, user, 2, fields);
+	char *fields[FIELDS], number[16];
+	bool by_number = is_number(user);
+	int r = by_number ? to_number(user, &ret->uid) : 0;
+	unsigned n;
 
+	if (r < 0)
+		return r;
+	snprintf(number, sizeof number, "%u", ret->uid);
+	r = read_etc(image, store, "etc/passwd", &text);
+	n = r < 0 ? 0 : find_line(text, by_number ? number : user, by_number ? NUMBER : NAME, fields);
 	if (n < 4) {
 		/* Layers that are not there yet, and a file that cannot be read, matter to names alone. */
-		if (to_number(user, &ret->uid) < 0)
-			return r < 0 ? r : -ENOENT;
 		ret->gid = ret->uid;
-		return 0;
+		return by_number ? 0 : r < 0 ? r : -ENOENT;
 	}
-	snprintf(ret->name, sizeof ret->name, "%s", fields[0]);
+	snprintf(ret->name, sizeof ret->name, "%s", fields[NAME]);
 	snprintf(ret->home, sizeof ret->home, "%s", n > 5 ? fields[5] : "");
 	snprintf(ret->shell, sizeof ret->shell, "%s", n > 6 ? fields[6] : "");
-	r = to_number(fields[2], &ret->uid);
+	r = to_number(fields[NUMBER], &ret->uid);
 	return r < 0 ? r : to_number(fields[3], &ret->gid);
 }
 
@@ -147,12 +158,12 @@ static int find_group(const struct oci_image *image, const char *store, const ch
 	char *fields[FIELDS];
 	int r;
 
-	if (to_number(group, ret) == 0)
-		return 0;
+	if (is_number(group))
+		return to_number(group, ret);
 	r = read_etc(image, store, "etc/group", &text);
 	if (r < 0)
 		return r;
-	return find_line(text, group, 2, fields) < 3 ? -ENOENT : to_number(fields[2], ret);
+	return find_line(text, group, NAME, fields) == 0 ? -ENOENT : to_number(fields[NUMBER], ret);
 }
 
 int oci_user_find(const struct oci_image *image, const char *store, const char *user, const char *group,

@@ -14,8 +14,9 @@ struct oci_user {
 };
 
 /* Looks up user ("USER" or "USER:GROUP", names or numbers) and group (NULL: what user says) in the image whose
- * layers lie in the store's folder. A number needs no entry: its group is the same number then. No link is
- * followed. -ENOENT (*missing: which of the names, in the arguments), -EUCLEAN for what is no number of a user;
- * else -errno. */
+ * layers lie in the store's folder. What is made of digits is that number, whatever the image has for it: it
+ * needs no entry, and its group is the same number then. A name can be any number, root's too: that is the
+ * caller's to judge. No link is followed. -ENOENT (*missing: which of the names, in the arguments), -EUCLEAN
+ * for what is no number of a user; else -errno. */
 int oci_user_find(const struct oci_image *image, const char *store, const char *user, const char *group,
 		  struct oci_user *ret, const char **missing);

@@ -48,6 +48,29 @@ static bool wants_root(const char *user)
 	return (length == 4 && strncmp(user, "root", 4) == 0) || strspn(user, "0") == length;
 }
 
+/* No line of the image's makes anybody root, nor a member of the host's group root: of a user namespace's own
+ * group 0, which has no power over the host's files, many images' users are. */
+static int check_root(const struct launch_plan *plan, const struct oci_user *found, struct diag *diag)
+{
+	const struct site_spec *spec = plan->spec;
+	char text[320];
+
+	if (spec->user && wants_root(spec->user))
+		return 0;
+	if (found->uid == 0) {
+		snprintf(text, sizeof text,
+			 "User=%.128s is root in the image's /etc/passwd: write User=root if that is meant, or "
+			 "name another",
+			 spec->user);
+		return refuse(plan, diag, -EINVAL, text);
+	}
+	if (found->gid != 0 || spec_has_private_users(spec) || (spec->group && wants_root(spec->group)))
+		return 0;
+	return refuse(plan, diag, -EINVAL,
+		      "the image makes the user a member of group 0, which is the host's root without "
+		      "PrivateUsers=: write Group=root if that is meant, or name another");
+}
+
 int oci_plan_identity(struct planner *planner, struct launch_plan *plan, struct environment_account *account,
 		      struct diag *diag)
 {
@@ -65,7 +88,7 @@ int oci_plan_identity(struct planner *planner, struct launch_plan *plan, struct 
 		return 1;
 	r = oci_user_find(image, store, user, plan->spec->group, &found, &missing);
 	if (r == 0 && found.uid == 0 && !plan->spec->user)
-		return 1;
+		return 1; /* as if it had not said it */
 	if (r < 0) {
 		snprintf(text, sizeof text, "the user or group %.128s: %s", missing,
 			 r == -ENOENT    ? "not in the image's /etc/passwd or /etc/group: name a number"
@@ -73,6 +96,9 @@ int oci_plan_identity(struct planner *planner, struct launch_plan *plan, struct 
 					 : strerror(-r));
 		return refuse(plan, diag, r == -ENOMEM ? r : -EINVAL, text);
 	}
+	r = check_root(plan, &found, diag);
+	if (r < 0)
+		return r;
 	plan->uid = found.uid;
 	plan->gid = found.gid;
 	account->user = arena_strdup(&plan->arena, found.name);

@@ -6,11 +6,12 @@ import os
 import stat
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from harness import http_get, wait_until
-from oci import ARCHITECTURE, BASE, LAYER, Layout, digest_of, entry, folder, link, make_bundle, tar
+from oci import ARCHITECTURE, BASE, CONFIG, LAYER, Layout, digest_of, entry, folder, link, make_bundle, tar
 from rootfs import make_root, tree
 from test_container import mounts
 from test_roots import failure, read, write
@@ -256,6 +257,64 @@ def test_users_of_the_image(torpor, layout, user, expected):
     address = add(torpor, layout.path)
     start(torpor)
     assert ids(address) == expected
+
+
+ACCOUNTS = [entry("etc/passwd", "root:x:0:0::/:\napp:x:0:0::/:\n1000:x:0:0::/:\nme:x:2000:0::/home/me:\nzero:x:00:5::/:\n"),
+            entry("etc/group", "root:x:0:\nstaff:x:0:\n77:x:0:\n")]
+
+
+def add_by_user(torpor, layout, cases):
+    """A site for each case, on an image for each that an image may want to run as; the addresses."""
+    addresses = []
+    for number, (keys, image_user, _) in enumerate(cases):
+        layout.add(layout.manifest([BASE, ACCOUNTS], {**CONFIG, "User": image_user}), f"image{number}")
+        addresses.append(add(torpor, f"{layout.path}:image{number}", f"s{number}", **keys))
+    return addresses
+
+
+def test_the_image_makes_nobody_root(torpor, layout):
+    """A number is that number; group 0 of the site's own users is no power over the host."""
+    cases = [({"User": "1000"}, "", ("1000", "1000")), ({}, "1000", ("1000", "1000")),
+             ({"User": "01000", "Group": "77"}, "", ("1000", "77")), ({}, "1000:77", ("1000", "77")),
+             ({}, "app", ("65534", "65534")), ({}, "zero", ("65534", "65534")),
+             ({}, "me", ("2000", "0")), ({"User": "2000"}, "", ("2000", "0")),
+             ({"User": "root"}, "", ("0", "0")), ({"User": "0"}, "", ("0", "0")),
+             ({"User": "me", "PrivateUsers": "no", "Group": "root"}, "", ("2000", "0")),
+             ({"User": "root", "PrivateUsers": "no"}, "", ("0", "0"))]
+    addresses = add_by_user(torpor, layout, cases)
+    start(torpor)
+    for (*case, (uid, gid)), address in zip(cases, addresses):
+        assert ids(address) == [f"uid={uid}", f"gid={gid}"], case
+
+
+def test_a_user_that_the_image_makes_root_is_refused(torpor, layout):
+    cases = [({"User": "app"}, "", "User=app is root"), ({"User": "zero"}, "", "User=zero is root"),
+             ({"User": "app", "Group": "9"}, "", "User=app is root"),
+             ({"User": "me", "PrivateUsers": "no"}, "", "group 0"), ({"PrivateUsers": "no"}, "me", "group 0"),
+             ({"PrivateUsers": "no"}, "7:staff", "group 0"),
+             ({"User": "7", "Group": "staff", "PrivateUsers": "no"}, "", "group 0"), ({}, "99999999999", "99999999999")]
+    add_by_user(torpor, layout, cases)
+    torpor.start()
+    wait_until(lambda: not any("still to be unpacked" in error["message"] for error in torpor.file_errors()), "units read")
+    messages = {Path(error["file"]).stem: error["message"] for error in torpor.file_errors()}
+    assert len(messages) == len(cases)
+    for number, (*case, expected) in enumerate(cases):
+        assert expected in messages[f"s{number}"], case
+
+
+def test_a_user_of_the_image_leaves_no_set_user_id(torpor, layout):
+    """Its number is somebody's on the host."""
+    layout.add(layout.manifest([[*BASE, folder("data")]], {**CONFIG, "User": "1000"}))
+    bind = torpor.directory / "bind"
+    bind.mkdir()
+    bind.chmod(0o777)
+    address = add(torpor, layout.path, BindPaths=f"{bind}:/data")
+    start(torpor)
+    assert write(address, "/data/x") == "ok\n"
+    assert http_get(address, "/try?call=chmod&path=/data/x&mode=4755").text == "EPERM\n"
+    assert http_get(address, "/try?call=chmod&path=/data/x&mode=0755").text == "ok\n"
+    status = (bind / "x").stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (1000, 0o755)
 
 
 def test_the_uppermost_passwd_counts(torpor, layout):
