@@ -53,7 +53,8 @@ static int make_folders_mapped(int dir_fd, const struct launch_plan *plan, const
 	return r;
 }
 
-/* The folder of Overlay=. Who could write to it would choose what the overlay takes for its own. */
+/* The folder of Overlay=. Who could write to it would choose what the overlay takes for its own; who could look
+ * into it, run what is there. */
 static int open_kept(struct root *root, const struct launch_plan *plan, const struct identity *identity)
 {
 	const char *path = plan->spec->overlay;
@@ -70,6 +71,9 @@ static int open_kept(struct root *root, const struct launch_plan *plan, const st
 		return -errno;
 	if (st.st_uid != 0 || st.st_mode & (S_IWGRP | S_IWOTH))
 		return -EPERM;
+	/* A set-user-ID program of the image is copied up with its owner, who is the host's here. */
+	if (st.st_mode & (S_IRWXG | S_IRWXO) && fchmodat(fd, ".", S_IRWXU, 0) < 0)
+		return -errno;
 	/* What is copied up keeps its owner: a layer that is mapped takes none from one that is not. */
 	r = root->base_mapped || !identity->first ? identity_map_mount(identity, plan, fd, path, false, true)
 						  : identity_leave_files(identity, plan, path);

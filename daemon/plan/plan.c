@@ -156,15 +156,12 @@ static int plan_host_identity(struct planner *planner, struct launch_plan *plan,
 	return 0;
 }
 
-/* Files on disk are the host's too: what root of a user namespace, or who may have somebody else's files, makes
- * there could be run on the host with the rights of the same number. And a file must not outlive a user whose
- * id is given to somebody else later. */
-static bool must_not_set_id(const struct launch_plan *plan)
+/* Files on disk are the host's too, and owned by the same number there: whoever calls a set-user-ID program
+ * that a site has made is that user of the host, which an image may have named, or a user namespace have held
+ * within bounds. And a file must not outlive a user whose id is given to somebody else later. */
+static bool must_not_set_id(const struct site_spec *spec)
 {
-	const struct site_spec *spec = plan->spec;
-
-	return spec->dynamic_user ||
-	       (spec_has_private_users(spec) && (plan->uid == 0 || plan->gid == 0 || spec->capabilities != 0));
+	return spec->dynamic_user || spec_has_private_users(spec);
 }
 
 static int plan_identity(struct planner *planner, struct launch_plan *plan,
@@ -182,7 +179,7 @@ static int plan_identity(struct planner *planner, struct launch_plan *plan,
 				plan->uid >= PLAN_PRIVATE_IDS ? plan->uid : plan->gid, PLAN_PRIVATE_IDS - 1);
 	plan->bounding = spec->capabilities;
 	plan->ambient = spec->ambient_capabilities;
-	if (r == 0 && must_not_set_id(plan))
+	if (r == 0 && must_not_set_id(spec))
 		plan->spec->restrict_suid_sgid = true;
 	return r;
 }

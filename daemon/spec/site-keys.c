@@ -199,7 +199,8 @@ static const struct key keys[] = {
 		 "that no other site has (see USERS), and root in it is nobody outside. Files of its root, its "
 		 "Overlay= and its BindPaths= belong to the same number inside as on disk; those of the host "
 		 "that are there otherwise belong to nobody. Capabilities of the unit hold over the site's "
-		 "own users and files alone, not over its network, mounts or anything else."},
+		 "own users and files alone, not over its network, mounts or anything else. "
+		 "RestrictSUIDSGID= is yes then."},
 	{CONTAINER("RootDirectory", type_path, root_directory), .argument = "PATH",
 	 .unset_means = "the host's /usr and parts of its /etc",
 	 .help = "A folder of the host that the site has as its root, read-only, with all that is mounted "
@@ -246,7 +247,8 @@ static const struct key keys[] = {
 	 .help = "What the site writes to its own root. With none it can write nothing; with tmpfs it is kept "
 		 "in "
 		 "memory until the site is cold; with a PATH, below that folder, which is made where it is "
-		 "missing, must be root's, and is one site's alone (%i is its name). Only with "
+		 "missing, must be root's, is closed to others, and is one site's alone (%i is its name). Only "
+		 "with "
 		 "RootDirectory=, RootImage= or RootOCI=."},
 	{CONTAINER("WorkingDirectory", type_directory, working_directory),
 	 .second = FIELD(working_directory_optional), .argument = "[-]PATH", .unset_means = "/",
@@ -393,7 +395,8 @@ static const struct key keys[] = {
 	{CONTAINER("RestrictSUIDSGID", type_bool, restrict_suid_sgid), .argument = "BOOLEAN", .fallback = "no",
 	 .help = "With yes, no file or folder can be given the set-user-ID or set-group-ID bit. openat2(2), "
 		 "which "
-		 "hides the mode, fails with ENOSYS."},
+		 "hides the mode, fails with ENOSYS. A site with DynamicUser= or PrivateUsers= has it in any "
+		 "case."},
 	{CONTAINER("Handover", type_choice, handover), .argument = "auto|listen-fds|bind|stdin",
 	 .choices = handover_choices, .fallback = "auto",
 	 .help = "How the program gets its listeners. listen-fds: from descriptor 3 on, by the protocol "

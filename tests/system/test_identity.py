@@ -266,10 +266,9 @@ def test_root_inside_is_nobody_outside(torpor, add):
     assert http_get(address, "/try?call=chown&path=/data/of-other").text == "EPERM\n"
 
 
-@pytest.mark.parametrize("keys", [{"User": "root"}, {"User": "1", "Group": "0"},
-                                  {"User": "1", "CapabilityBoundingSet": "CAP_CHOWN"}])
-def test_no_file_for_the_host_to_run_as_root(torpor, add, keys):
-    """Root inside has root's files on disk: none of them may get the set-user-ID bit."""
+@pytest.mark.parametrize("keys", [{"User": "root"}, {"User": "1"}, {"User": "1", "CapabilityBoundingSet": "CAP_CHOWN"}])
+def test_no_file_for_the_host_to_run_as_another(torpor, add, keys):
+    """Who is somebody inside has somebody's files on disk: none of them may get the set-user-ID bit."""
     bind = torpor.directory / "bind"
     bind.mkdir()
     bind.chmod(0o777)
@@ -277,9 +276,26 @@ def test_no_file_for_the_host_to_run_as_root(torpor, add, keys):
     torpor.start()
     for path in ("/data/x", "/x"):
         assert write(address, path) == "ok\n"
-        assert http_get(address, f"/try?call=chmod&path={path}&mode=4755").text == "EPERM\n"
+        for mode in ("4755", "2755"):
+            assert http_get(address, f"/try?call=chmod&path={path}&mode={mode}").text == "EPERM\n"
         assert http_get(address, f"/try?call=chmod&path={path}&mode=0755").text == "ok\n"
     assert (bind / "x").stat().st_mode & 0o7777 == 0o755
+
+
+@pytest.mark.parametrize("mode", [None, 0o755])
+def test_an_overlay_is_closed_to_others(torpor, root, add, mode):
+    """What is copied up keeps its owner and its set-user-ID bit."""
+    (root / "data/su").write_text("")
+    (root / "data/su").chmod(0o4777)
+    overlay = torpor.directory / "overlay"
+    if mode:
+        overlay.mkdir()
+        overlay.chmod(mode)
+    address = add(Overlay=overlay, User="1")
+    torpor.start()
+    assert http_get(address, "/open?path=/data/su&how=w").text == "ok\n"
+    assert (overlay / "upper/data/su").stat().st_mode & 0o7777 == 0o4777, "it is there"
+    assert overlay.stat().st_mode & 0o7777 == 0o700
 
 
 def test_set_user_id_does_nothing(torpor, root, add):
@@ -400,6 +416,7 @@ def test_with_the_host_s_view(torpor):
     assert owner(address, "/usr") == (NOBODY, NOBODY)
     assert write(address, "/data/x") == write(address, "/tmp/x") == "ok\n"
     assert (bind / "x").stat().st_uid == 1
+    assert http_get(address, "/try?call=chmod&path=/data/x&mode=4755").text == "EPERM\n"
     assert "/usr" in mounts(address)
 
 
