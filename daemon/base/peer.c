@@ -30,11 +30,11 @@ void peer_set_inet(struct peer *peer, const void *address, size_t address_bytes,
 
 void peer_read_command(struct peer *peer)
 {
-	char path[64], name[sizeof peer->command];
+	char path[64], name[sizeof peer->command + 1] = ""; /* with a line's end */
 
 	snprintf(path, sizeof path, "/proc/%d/comm", peer->pid);
 	if (peer->pid > 0 && fd_read_attribute(AT_FDCWD, path, name, sizeof name) > 0)
-		memcpy(peer->command, name, sizeof name);
+		memcpy(peer->command, name, sizeof peer->command);
 }
 
 static int unix_peer(int fd, struct peer *ret)

@@ -49,6 +49,11 @@ static void of_a_unix_socket(void **state)
 	peer_read_command(&peer);
 	snprintf(expected, sizeof expected, "pid %d (\\x1b[31m), uid %u", getpid(), getuid());
 	assert_string_equal(peer_format(&peer, text, sizeof text), expected);
+	/* The longest that the kernel keeps. */
+	assert_return_code(prctl(PR_SET_NAME, "fifteen-letters"), errno);
+	peer_read_command(&peer);
+	snprintf(expected, sizeof expected, "pid %d (fifteen-letters), uid %u", getpid(), getuid());
+	assert_string_equal(peer_format(&peer, text, sizeof text), expected);
 	close(fds[0]);
 	close(fds[1]);
 }
