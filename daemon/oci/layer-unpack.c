@@ -9,7 +9,6 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -89,7 +88,7 @@ static bool read_answer(struct unpacking *u)
 }
 
 /* Until the program closes its end. */
-static void listen_to(struct unpacking *u, int pidfd, int cancel_fd)
+static void listen_to(struct unpacking *u, pid_t pid, int cancel_fd)
 {
 	struct pollfd fds[] = {{u->answer_fd, POLLIN, 0}, {cancel_fd, POLLIN, 0}};
 	bool more = true;
@@ -104,8 +103,10 @@ static void listen_to(struct unpacking *u, int pidfd, int cancel_fd)
 		if (u->error < 0)
 			break;
 	}
-	if (u->error < 0 && pidfd >= 0)
-		(void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+	/* Nobody has waited for it yet, so the number is still its own; a pidfd may not be to be had, and it
+	 * may be waiting for its answer to be read. */
+	if (u->error < 0)
+		(void)kill(pid, SIGKILL);
 }
 
 static int spawn(const char *program, const struct oci_layer *layer, int blob_fd, int answer_fd, int folder_fd,
@@ -154,9 +155,7 @@ static void run(struct unpacking *u, const char *program, int blob_fd, int cance
 			 strerror(-r));
 		fail(u, r, text);
 	} else {
-		autoclose int pidfd = pidfd_open(pid, 0);
-
-		listen_to(u, pidfd, cancel_fd);
+		listen_to(u, pid, cancel_fd);
 		while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
 			;
 		if (info.si_code != CLD_EXITED || info.si_status != 0)

@@ -30,7 +30,6 @@ struct layer {
 	struct blob_source source;
 	struct whiteouts whiteouts;
 	uint64_t entries;
-	int64_t bytes;
 };
 
 static void say(char kind, const char *text)
@@ -122,13 +121,12 @@ static int copy_data(struct layer *layer, const char *path)
 	int r;
 
 	while ((r = archive_read_data_block(layer->from, &data, &size, &offset)) == ARCHIVE_OK) {
-		layer->bytes += (int64_t)size;
-		if (layer->bytes > UNPACKED_MAX || offset > UNPACKED_MAX)
+		if (offset > UNPACKED_MAX)
 			return refuse("%s: more than %lld bytes, unpacked", path, (long long)UNPACKED_MAX);
 		if (archive_write_data_block(layer->to, data, size, offset) < ARCHIVE_OK)
 			return refuse("%s: %s", path, archive_error_string(layer->to));
 	}
-	return r == ARCHIVE_EOF ? 0 : refuse("%s: %s", path, archive_error_string(layer->from));
+	return r == ARCHIVE_EOF ? 0 : refuse("%s: %s", path, blob_source_error(&layer->source, layer->from));
 }
 
 /* An entry that is what it is, with its owner and mode; nothing else of it is kept. */
@@ -195,13 +193,13 @@ static int unpack(struct layer *layer)
 	int r, error = 0;
 
 	if (blob_source_open(&layer->source, layer->from) != ARCHIVE_OK)
-		return refuse("%s", archive_error_string(layer->from));
+		return refuse("%s", blob_source_error(&layer->source, layer->from));
 	while ((r = archive_read_next_header(layer->from, &entry)) == ARCHIVE_OK && error == 0)
 		error = take_entry(layer, entry);
 	if (error < 0)
 		return error;
 	if (r != ARCHIVE_EOF)
-		return refuse("%s", archive_error_string(layer->from));
+		return refuse("%s", blob_source_error(&layer->source, layer->from));
 	error = whiteouts_make(&layer->whiteouts, say_opaque, &path);
 	if (error < 0)
 		return refuse("%s: %s", path, strerror(-error));
@@ -217,6 +215,7 @@ static void layer_destroy(struct layer *layer)
 		return;
 	whiteouts_finish(&layer->whiteouts);
 	archive_read_free(layer->from);
+	blob_source_finish(&layer->source);
 	archive_write_free(layer->to);
 	free(layer);
 }
@@ -227,9 +226,7 @@ static bool set_up_archives(const struct layer *layer)
 			  ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT |
 			  ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS;
 
-	return layer->from && layer->to && archive_read_support_filter_gzip(layer->from) == ARCHIVE_OK &&
-	       archive_read_support_filter_zstd(layer->from) == ARCHIVE_OK &&
-	       archive_read_support_format_tar(layer->from) == ARCHIVE_OK &&
+	return layer->from && layer->to && archive_read_support_format_tar(layer->from) == ARCHIVE_OK &&
 	       archive_write_disk_set_options(layer->to, flags) == ARCHIVE_OK;
 }
 
@@ -241,11 +238,10 @@ static struct layer *layer_create(uint64_t bytes)
 		return NULL;
 	layer->from = archive_read_new();
 	layer->to = archive_write_disk_new();
-	if (!set_up_archives(layer)) {
+	if (!set_up_archives(layer) || blob_source_init(&layer->source, bytes, UNPACKED_MAX) < 0) {
 		layer_destroy(layer);
 		return NULL;
 	}
-	blob_source_init(&layer->source, bytes);
 	return layer;
 }
 
