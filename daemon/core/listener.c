@@ -109,7 +109,7 @@ static int set_live_options(int fd, const struct site_spec *spec, const struct a
 	if (r == 0)
 		r = set_int(fd, IPPROTO_TCP, TCP_NODELAY, spec->no_delay);
 	if (r == 0)
-		r = set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds > 3600 ? 3600 : (int)seconds);
+		r = set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)seconds);
 	return r;
 }
 

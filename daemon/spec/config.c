@@ -49,7 +49,7 @@ static const struct key keys[] = {
 		 "or those in torpor's own control group."},
 	{"Daemon", "MemoryPressureThresholdSec", &type_span, FIELD(memory_pressure_us), .min = 2000,
 	 .max = 2000000, .argument = "SECONDS", .fallback = "200ms",
-	 .help = "How long tasks must have stalled within 2s for that."},
+	 .help = "How long tasks must have stalled within 2s for that, from 2ms to 2s."},
 	{"Daemon", "ScanIntervalSec", &type_span, FIELD(scan_interval_us), .min = 50000, .max = 3600000000,
 	 .argument = "SECONDS", .fallback = "1s",
 	 .help = "How often awake sites are looked at to find the idle ones, from 50ms to an hour."},

@@ -127,10 +127,10 @@ static const struct key keys[] = {
 	{SOCKET("NoDelay", type_bool, no_delay), .argument = "BOOLEAN", .fallback = "no",
 	 .help = "Sets TCP_NODELAY on connections."},
 	{SOCKET("DeferAcceptSec", type_span, defer_accept_us), .argument = SECONDS, .fallback = "0", .min = 0,
-	 .max = 86400000000,
+	 .max = 3600000000,
 	 .help = "Sets TCP_DEFER_ACCEPT: a connection wakes the site when its first bytes have come, "
 		 "not when it is opened, or after this time. One that is closed again without a byte does not "
-		 "wake it either. Not for programs that speak first. 0 is off."},
+		 "wake it either. Not for programs that speak first. An hour at most; 0 is off."},
 	{SOCKET("WakeLimitIntervalSec", type_span, wake_limit_interval_us), .live = true, .argument = SECONDS,
 	 .fallback = "10min", .min = 1000000, .max = 366 * INT64_C(86400000000),
 	 .help = "The time that WakeLimitBurst= counts in; it begins with the first wake of a source."},

@@ -180,7 +180,7 @@ struct site_spec {
 	int8_t bind_ipv6_only; /* -1: the host's default, 0: both, 1: ipv6-only */
 	uint16_t n_sources;
 	const struct source_rule *sources; /* IPAddressAllow=, IPAddressDeny=: [n_sources] */
-	uint64_t defer_accept_us;          /* DeferAcceptSec=; 0: off */
+	uint64_t defer_accept_us;          /* DeferAcceptSec=, up to an hour; 0: off */
 	unsigned wake_limit_burst; /* WakeLimitBurst=: wakes of one source in an interval; 0: any number */
 	uint64_t wake_limit_interval_us;
 
