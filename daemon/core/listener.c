@@ -3,13 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/filter.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "cleanup.h"
 #include "log.h"
 #include "source-filter.h"
@@ -161,53 +160,42 @@ static int make_parents(const char *path, mode_t mode)
 	return 0;
 }
 
-static int lookup_owner(const struct site_spec *spec, uid_t *uid, gid_t *gid)
+int listener_find_owner(const struct site_spec *spec, struct listener_owner *ret, struct diag *diag)
 {
+	struct listener_owner owner = {(uid_t)-1, (gid_t)-1};
+	const char *file = spec->exec_origin.file;
+	struct account *accounts = NULL;
+	const struct account *account;
 	uint64_t number;
+	int r;
 
-	*uid = (uid_t)-1;
-	*gid = (gid_t)-1;
-	if (spec->socket_user) {
-		struct passwd *pw = NULL;
-
-		if (str_to_u64(spec->socket_user, &number) == 0) {
-			*uid = (uid_t)number;
-		} else {
-			pw = getpwnam(spec->socket_user);
-			if (!pw)
-				return -ENOENT;
-			*uid = pw->pw_uid;
-			*gid = pw->pw_gid;
-		}
+	if (spec->socket_user && str_to_u64(spec->socket_user, &number) == 0) {
+		owner.uid = (uid_t)number;
+	} else if (spec->socket_user) {
+		r = account_find(&accounts, spec->socket_user, &account);
+		if (r < 0)
+			return account_refuse(diag, r, file, "SocketUser", spec->socket_user);
+		owner = (struct listener_owner){account->uid, account->gid};
+		account_free_list(&accounts);
 	}
-	if (spec->socket_group) {
-		if (str_to_u64(spec->socket_group, &number) == 0) {
-			*gid = (gid_t)number;
-		} else {
-			struct group *gr = getgrnam(spec->socket_group);
-
-			if (!gr)
-				return -ENOENT;
-			*gid = gr->gr_gid;
-		}
-	}
+	r = spec->socket_group ? account_find_group(spec->socket_group, &owner.gid) : 0;
+	if (r < 0)
+		return account_refuse(diag, r, file, "SocketGroup", spec->socket_group);
+	*ret = owner;
 	return 0;
 }
 
 /* Binds at a path: parents made, a stale socket replaced, owner and mode set before the first connection can
  * come (listen(2) is later; a datagram socket is narrowed by the umask until then). */
-static int bind_path(int fd, const struct site_spec *spec, const struct address *address, ino_t *inode)
+static int bind_path(int fd, const struct site_spec *spec, const struct address *address,
+		     const struct listener_owner *owner, ino_t *inode)
 {
 	const char *path = address_path(address);
 	const struct sockaddr *sockaddr = (const struct sockaddr *)address->sockaddr;
 	struct stat st;
 	mode_t old;
-	uid_t uid;
-	gid_t gid;
-	int r = lookup_owner(spec, &uid, &gid);
+	int r = make_parents(path, spec->directory_mode);
 
-	if (r == 0)
-		r = make_parents(path, spec->directory_mode);
 	if (r < 0)
 		return r;
 	old = umask(0777 & ~spec->socket_mode);
@@ -219,7 +207,7 @@ static int bind_path(int fd, const struct site_spec *spec, const struct address 
 	umask(old);
 	if (r < 0)
 		return r;
-	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && lchown(path, uid, gid) < 0)
+	if ((owner->uid != (uid_t)-1 || owner->gid != (gid_t)-1) && lchown(path, owner->uid, owner->gid) < 0)
 		r = -errno;
 	if (r == 0 && lstat(path, &st) < 0)
 		r = -errno;
@@ -238,8 +226,8 @@ static int take_inherited(struct inherited *inherited, int n, const struct addre
 	return -ENOENT;
 }
 
-static int open_socket(const struct site_spec *spec, const struct address *address, ino_t *inode,
-		       const char **what)
+static int open_socket(const struct site_spec *spec, const struct address *address,
+		       const struct listener_owner *owner, ino_t *inode, const char **what)
 {
 	autoclose int fd = socket(address_family(address), address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
@@ -259,7 +247,7 @@ static int open_socket(const struct site_spec *spec, const struct address *addre
 		return r;
 	*what = "bind";
 	if (address_path(address))
-		r = bind_path(fd, spec, address, inode);
+		r = bind_path(fd, spec, address, owner, inode);
 	else if (bind(fd, (const struct sockaddr *)address->sockaddr, address->length) < 0)
 		r = -errno;
 	if (r < 0)
@@ -280,6 +268,7 @@ int listener_open(const struct site_spec *spec, const struct listener_spec *list
 	autoclose int taken = take_inherited(inherited, n_inherited, &listener->address);
 	char text[ADDRESS_TEXT_BYTES];
 	const char *what = "filter of IPAddressAllow= and IPAddressDeny=";
+	struct listener_owner owner = {(uid_t)-1, (gid_t)-1};
 	int fd;
 
 	*inode = 0;
@@ -288,7 +277,10 @@ int listener_open(const struct site_spec *spec, const struct listener_spec *list
 		if (fd == 0)
 			return steal_fd(&taken);
 	} else {
-		fd = open_socket(spec, &listener->address, inode, &what);
+		fd = address_path(&listener->address) ? listener_find_owner(spec, &owner, diag) : 0;
+		if (fd < 0)
+			return fd;
+		fd = open_socket(spec, &listener->address, &owner, inode, &what);
 	}
 	if (fd < 0)
 		return diag_set(diag, fd, spec->exec_origin.file, 0, "listener %s: %s: %s%s",
@@ -324,23 +316,20 @@ int listener_revive(struct listener *listener, const struct site_spec *spec, con
 }
 
 /* By a descriptor of the file itself: whoever can write the folder may have put a link in its place. */
-static int update_file(const struct listener *listener, const struct site_spec *spec)
+static int update_file(const struct listener *listener, const struct site_spec *spec,
+		       const struct listener_owner *owner)
 {
 	autoclose int fd = open(address_path(listener->address), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	char path[64];
 	struct stat st;
-	uid_t uid;
-	gid_t gid;
-	int r = lookup_owner(spec, &uid, &gid);
 
-	if (r < 0)
-		return r;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISSOCK(st.st_mode) || st.st_ino != listener->inode)
 		return -ESTALE;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (fchownat(fd, "", uid == (uid_t)-1 ? 0 : uid, gid == (gid_t)-1 ? 0 : gid, AT_EMPTY_PATH) < 0 ||
+	if (fchownat(fd, "", owner->uid == (uid_t)-1 ? 0 : owner->uid, owner->gid == (gid_t)-1 ? 0 : owner->gid,
+		     AT_EMPTY_PATH) < 0 ||
 	    chmod(path, spec->socket_mode) < 0)
 		return -errno;
 	return 0;
@@ -348,15 +337,20 @@ static int update_file(const struct listener *listener, const struct site_spec *
 
 int listener_update(const struct listener *listener, const struct site_spec *spec, struct diag *diag)
 {
+	bool has_file = address_path(listener->address) && listener->inode;
 	char text[ADDRESS_TEXT_BYTES];
-	int r = set_live_options(listener->fd, spec, listener->address);
+	struct listener_owner owner;
+	int r = has_file ? listener_find_owner(spec, &owner, diag) : 0;
 
+	if (r < 0)
+		return r;
+	r = set_live_options(listener->fd, spec, listener->address);
 	if (r == 0)
 		r = set_source_filter(listener->fd, spec, listener->address);
 	if (r == 0 && listener->address->type != SOCK_DGRAM && listen(listener->fd, (int)spec->backlog) < 0)
 		r = -errno;
-	if (r == 0 && address_path(listener->address) && listener->inode)
-		r = update_file(listener, spec);
+	if (r == 0 && has_file)
+		r = update_file(listener, spec, &owner);
 	if (r < 0)
 		return diag_set(diag, r, spec->exec_origin.file, 0, "listener %s cannot be changed: %s",
 				address_format(listener->address, text), strerror(-r));

@@ -23,6 +23,16 @@ struct inherited {
 	int fd; /* owned until taken; -EBADF then */
 };
 
+/* Who owns the files of a site's unix sockets; -1: torpord, as it made them. */
+struct listener_owner {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Looks SocketUser= and SocketGroup= up on this host. 0; -EINVAL with *diag where there is no such user or
+ * group, or what the lookup says. */
+int listener_find_owner(const struct site_spec *spec, struct listener_owner *ret, struct diag *diag);
+
 /* Takes over the sockets of sd_listen_fds(3). Returns how many, and *ret to be freed; or -errno. */
 int inherited_receive(struct inherited **ret);
 

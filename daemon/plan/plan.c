@@ -2,30 +2,18 @@
 #include "plan.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "account.h"
 #include "cleanup.h"
 #include "devices.h"
 #include "environment.h"
 #include "layer-store.h"
 #include "oci-plan.h"
-#include "str.h"
 
 #define DEFAULT_USER "nobody" /* where the unit names none: a site is root of nothing */
 #define DYNAMIC_USER "61184"  /* PLAN_DYNAMIC_ID */
-
-/* A user looked up before: ten thousand sites of one user read /etc/passwd once. */
-struct account {
-	struct account *next;
-	char *key; /* the user's name or number as written */
-	struct environment_account data;
-	uid_t uid;
-	gid_t gid;
-	char strings[];
-};
 
 void planner_init(struct planner *planner, const struct host *host)
 {
@@ -41,12 +29,7 @@ void planner_on_image_unused(struct planner *planner, void (*unused)(void *conte
 
 void planner_forget_accounts(struct planner *planner)
 {
-	while (planner->accounts) {
-		struct account *next = planner->accounts->next;
-
-		free(planner->accounts);
-		planner->accounts = next;
-	}
+	account_free_list(&planner->accounts);
 }
 
 void planner_finish(struct planner *planner)
@@ -58,101 +41,24 @@ void planner_finish(struct planner *planner)
 	}
 }
 
-static struct account *account_new(const char *key, uid_t uid, gid_t gid, const struct passwd *pw)
-{
-	const char *name = pw ? pw->pw_name : "", *home = pw ? pw->pw_dir : "/",
-		   *shell = pw ? pw->pw_shell : "";
-	size_t key_bytes = strlen(key) + 1, name_bytes = strlen(name) + 1, home_bytes = strlen(home) + 1,
-	       shell_bytes = strlen(shell) + 1;
-	struct account *account =
-		calloc(1, sizeof *account + key_bytes + name_bytes + home_bytes + shell_bytes);
-	char *at;
-
-	if (!account)
-		return NULL;
-	at = account->strings;
-	account->key = memcpy(at, key, key_bytes);
-	at += key_bytes;
-	account->data.user = memcpy(at, name, name_bytes);
-	at += name_bytes;
-	account->data.home = memcpy(at, home, home_bytes);
-	at += home_bytes;
-	account->data.shell = memcpy(at, shell, shell_bytes);
-	account->uid = uid;
-	account->gid = gid;
-	return account;
-}
-
-static int account_find(struct planner *planner, const char *user, struct account **ret)
-{
-	struct account *account = NULL;
-	struct passwd *pw;
-	uint64_t number;
-	bool numeric = str_to_u64(user, &number) == 0;
-
-	for (account = planner->accounts; account; account = account->next)
-		if (str_equal(account->key, user)) {
-			*ret = account;
-			return 0;
-		}
-	errno = 0;
-	pw = numeric ? getpwuid((uid_t)number) : getpwnam(user);
-	if (!pw && !numeric)
-		return errno == 0 || errno == ENOENT || errno == ESRCH ? -ENOENT : -errno;
-	/* A number needs no entry: its group is the same number. */
-	account = account_new(user, pw ? pw->pw_uid : (uid_t)number, pw ? pw->pw_gid : (gid_t)number, pw);
-	if (!account)
-		return -ENOMEM;
-	account->next = planner->accounts;
-	planner->accounts = account;
-	*ret = account;
-	return 0;
-}
-
-static int resolve_group(const char *group, gid_t *ret)
-{
-	struct group *gr;
-	uint64_t number;
-
-	if (str_to_u64(group, &number) == 0) {
-		*ret = (gid_t)number;
-		return 0;
-	}
-	errno = 0;
-	gr = getgrnam(group);
-	if (!gr)
-		return errno == 0 || errno == ENOENT || errno == ESRCH ? -ENOENT : -errno;
-	*ret = gr->gr_gid;
-	return 0;
-}
-
-static int refuse_account(struct diag *diag, int error, const char *file, const char *key, const char *name)
-{
-	if (error != -ENOENT)
-		return diag_set(diag, error, file, 0, "%s=%s: cannot be looked up: %s", key, name,
-				strerror(-error));
-	return diag_set(diag, -EINVAL, file, 0, "%s=%s: no such %s on this host: create it, or name another",
-			key, name, *key == 'U' ? "user" : "group");
-}
-
 /* By the host's users. */
 static int plan_host_identity(struct planner *planner, struct launch_plan *plan,
 			      struct environment_account *ret_account, struct diag *diag)
 {
-	struct account *account = NULL;
+	const struct account *account = NULL;
 	const struct site_spec *spec = plan->spec;
 	const char *user = spec->user ? spec->user : spec->dynamic_user ? DYNAMIC_USER : DEFAULT_USER;
 	const char *file = spec->exec_origin.file;
-	int r = account_find(planner, user, &account);
+	int r = account_find(&planner->accounts, user, &account);
 
 	if (r < 0)
-		return refuse_account(diag, r, file, "User", user);
+		return account_refuse(diag, r, file, "User", user);
 	*ret_account = account->data;
 	plan->uid = account->uid;
 	plan->gid = account->gid;
-	r = spec->group ? resolve_group(spec->group, &plan->gid) : 0;
+	r = spec->group ? account_find_group(spec->group, &plan->gid) : 0;
 	if (r < 0)
-		return refuse_account(diag, r, file, "Group", spec->group);
+		return account_refuse(diag, r, file, "Group", spec->group);
 	return 0;
 }
 

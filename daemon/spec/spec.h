@@ -174,7 +174,7 @@ struct site_spec {
 	const struct listener_spec *listeners; /* [n_listeners], in the order of the file */
 	unsigned n_listeners;
 	unsigned backlog;                       /* default 4096 */
-	const char *socket_user, *socket_group; /* owner of unix sockets; NULL: root */
+	const char *socket_user, *socket_group; /* owner of unix sockets; NULL: the user's group, root */
 	mode_t socket_mode, directory_mode;     /* defaults 0666, 0755 */
 	bool reuse_port, free_bind, keep_alive, no_delay;
 	int8_t bind_ipv6_only; /* -1: the host's default, 0: both, 1: ipv6-only */

@@ -118,6 +118,37 @@ def test_unix_listener(torpor):
     assert http_get(str(path), "/counter").text == "1\n"
 
 
+def test_unknown_owner_of_a_unix_socket(torpor):
+    """Is said by its key, for a site that is new and for one that is there, and nothing is bound or changed."""
+    path, path_b = torpor.run / "made" / "a.sock", torpor.run / "b.sock"
+    torpor.add_site("a", str(path), socket={"SocketGroup": "torpor-nosuch"})
+    torpor.add_site("b", str(path_b), socket={"SocketMode": "0600"})
+    torpor.start()
+    error, = torpor.file_errors()
+    assert error["file"] == str(torpor.site_path("a"))
+    assert error["message"] == "SocketGroup=torpor-nosuch: no such group on this host: create it, or name another"
+    assert not path.parent.exists()
+    torpor.site_path("a").unlink()
+    torpor.add_site("b", str(path_b), socket={"SocketMode": "0666", "SocketUser": "torpor-nosuch"})
+    torpor.call("Reload")
+    error, = torpor.file_errors()
+    assert error["message"] == "SocketUser=torpor-nosuch: no such user on this host: create it, or name another"
+    assert stat.S_IMODE(path_b.stat().st_mode) == 0o600
+    assert http_get(str(path_b)).status == 200
+
+
+def test_group_of_a_unix_socket(torpor):
+    """That of the user, where SocketUser= is a name and nobody says otherwise; else root's."""
+    daemon = pwd.getpwnam("daemon")
+    groups = {"daemon": daemon.pw_gid, str(daemon.pw_uid): 0}
+    for user in groups:
+        torpor.add_site(f"of-{user}", str(torpor.run / f"{user}.sock"), socket={"SocketUser": user})
+    torpor.start()
+    for user, group in groups.items():
+        found = (torpor.run / f"{user}.sock").stat()
+        assert (found.st_uid, found.st_gid) == (daemon.pw_uid, group)
+
+
 def test_stale_unix_socket_is_replaced(torpor):
     path = torpor.run / "a.sock"
     with socket.socket(socket.AF_UNIX) as stale:
