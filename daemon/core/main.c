@@ -55,7 +55,7 @@ static void print_help(FILE *out)
 	      "  --lib=DIR      units that came with packages (/usr/lib/torpor)\n"
 	      "  --state=DIR    what outlives a reboot: ids of sites, unpacked images (/var/lib/torpor)\n"
 	      "  --cgroup=PATH  cgroup v2 directory to manage (default: the one it is started in)\n"
-	      "  --verify       check unit files and exit: 1 when one has an error\n"
+	      "  --verify       check units and torpor.conf, and exit: 1 when one has an error\n"
 	      "  --security     print as JSON what containers of such units may do, and exit\n"
 	      "  --brief        with --security: the exposure alone\n"
 	      "  --json         with --verify: errors as JSON\n"

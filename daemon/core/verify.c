@@ -16,6 +16,7 @@
 #include "cni-config.h"
 #include "config.h"
 #include "environment.h"
+#include "listener.h"
 #include "plan.h"
 #include "str.h"
 
@@ -163,27 +164,105 @@ static int check_network(struct verify *verify, const struct site_spec *spec, co
 		     : 0;
 }
 
-static void check_site(struct verify *verify, const char *path)
+/* What would be found out before a unix socket is bound. */
+static int check_owner(const struct site_spec *spec, struct diag *diag)
+{
+	struct listener_owner owner;
+
+	for (unsigned i = 0; i < spec->n_listeners; i++)
+		if (address_path(&spec->listeners[i].address))
+			return listener_find_owner(spec, &owner, diag);
+	return 0;
+}
+
+static int check_site(struct verify *verify, const char *path, struct diag *diag)
 {
 	struct launch_plan *plan = NULL;
-	struct site_spec *spec = NULL;
-	struct diag diag = {0};
-	int r = spec_load_file(verify->lookup, path, &spec, &diag);
+	struct site_spec *spec;
+	int r = spec_load_file(verify->lookup, path, &spec, diag);
 
-	if (r == 0) {
-		r = claim_listeners(verify, spec, path, &diag);
-		if (r == 0)
-			r = plan_create(&verify->planner, spec, &plan, &diag);
-		if (r < 0)
-			spec_free(spec);
-		else
-			r = check_network(verify, spec, path, &diag);
-		if (r == 0)
-			check_program(verify, spec);
-	}
 	if (r < 0)
-		report(verify, &diag);
+		return r;
+	r = claim_listeners(verify, spec, path, diag);
+	if (r == 0)
+		r = plan_create(&verify->planner, spec, &plan, diag);
+	if (r < 0) {
+		spec_free(spec);
+		return r;
+	}
+	r = check_owner(spec, diag);
+	if (r == 0)
+		r = check_network(verify, spec, path, diag);
+	if (r == 0)
+		check_program(verify, spec);
 	plan_unref(plan);
+	return r;
+}
+
+static int check_slice(struct verify *verify, const char *path, struct diag *diag)
+{
+	(void)verify;
+	return slice_check_file(path, diag);
+}
+
+static int check_fragment(struct verify *verify, const char *path, struct diag *diag)
+{
+	return spec_check_fragment(verify->lookup, path, diag);
+}
+
+static int check_config(struct verify *verify, const char *path, struct diag *diag)
+{
+	(void)verify;
+	return config_check_file(path, diag);
+}
+
+/* What torpord reads, by the name of the file, or by that of the folder of drop-ins that a file NAME.conf is
+ * in. With a '.' before it, it is how the name ends. */
+static const struct kind {
+	const char *file, *folder;
+	int (*check)(struct verify *verify, const char *path, struct diag *diag);
+} kinds[] = {
+	{".site", NULL, check_site},
+	{NULL, ".site.d", check_fragment},
+	{".template", ".template.d", check_fragment},
+	{".slice", ".slice.d", check_slice},
+	{"torpor.conf", "torpor.conf.d", check_config},
+};
+
+#define N_KINDS (sizeof kinds / sizeof *kinds)
+
+static bool is_called(const char *name, const char *like)
+{
+	return like && (*like == '.' ? str_has_suffix(name, like) : str_equal(name, like));
+}
+
+/* The last name of a path, and that of the folder before it. */
+static const char *split(const char *path, char folder[static NAME_MAX + 1])
+{
+	const char *slash = strrchr(path, '/');
+	size_t end = slash ? (size_t)(slash - path) : 0, start;
+
+	while (end > 0 && path[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && path[start - 1] != '/';)
+		start--;
+	snprintf(folder, NAME_MAX + 1, "%.*s", (int)(end - start), path + start);
+	return slash ? slash + 1 : path;
+}
+
+/* The folder counts first: a drop-in may have any name. NULL: torpord does not read it. */
+static const struct kind *find_kind(const char *path)
+{
+	char folder[NAME_MAX + 1];
+	const char *base = split(path, folder);
+
+	for (size_t i = 0; i < N_KINDS && str_has_suffix(base, ".conf"); i++)
+		if (is_called(folder, kinds[i].folder))
+			return &kinds[i];
+	for (size_t i = 0; i < N_KINDS; i++)
+		if (is_called(base, kinds[i].file))
+			return &kinds[i];
+	return NULL;
 }
 
 static void check_path(struct verify *verify, const char *path, unsigned depth, bool named);
@@ -216,35 +295,41 @@ static void check_folder(struct verify *verify, const char *path, unsigned depth
 	free(entries);
 }
 
+/* A unit is read with its drop-ins, torpor.conf is not: they are files of their own, and all are checked. */
+static void check_drop_ins(struct verify *verify, const char *path, unsigned depth)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(folder, sizeof folder, "%s.d", path) < (int)sizeof folder && stat(folder, &st) == 0 &&
+	    S_ISDIR(st.st_mode))
+		check_folder(verify, folder, depth);
+}
+
 /* Files that somebody named have to be units; others in a folder need not. */
 static void check_path(struct verify *verify, const char *path, unsigned depth, bool named)
 {
+	const struct kind *kind = find_kind(path);
 	struct diag diag = {0};
 	struct stat st;
+	bool there = stat(path, &st) == 0;
 
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+	if (there && S_ISDIR(st.st_mode)) {
 		if (depth < DEPTH_MAX)
 			check_folder(verify, path, depth);
+	} else if (!named && (!kind || (there && lookup_masked(&st)))) {
 		return;
-	}
-	if (str_has_suffix(path, unit_kind_suffix(UNIT_SITE))) {
-		verify->checked++;
-		check_site(verify, path);
-	} else if (str_has_suffix(path, unit_kind_suffix(UNIT_SLICE)) ||
-		   (str_has_suffix(path, ".conf") && strstr(path, ".slice.d/"))) {
-		verify->checked++;
-		if (slice_check_file(path, &diag) < 0)
-			report(verify, &diag);
-	} else if (str_has_suffix(path, unit_kind_suffix(UNIT_TEMPLATE)) ||
-		   (str_has_suffix(path, ".conf") && strstr(path, ".d/"))) {
-		verify->checked++;
-		if (spec_check_fragment(verify->lookup, path, &diag) < 0)
-			report(verify, &diag);
-	} else if (named) {
+	} else if (!kind) {
 		diag_set(&diag, 0, path, 0,
-			 "expected the name of a unit: NAME.site, NAME.template, NAME.slice, or "
-			 "NAME.site.d/NAME.conf");
+			 "expected the name of a unit: NAME.site, NAME.template, NAME.slice, "
+			 "NAME.site.d/NAME.conf, torpor.conf or torpor.conf.d/NAME.conf");
 		report(verify, &diag);
+	} else {
+		verify->checked++;
+		if (kind->check(verify, path, &diag) < 0)
+			report(verify, &diag);
+		if (named && kind->check == check_config)
+			check_drop_ins(verify, path, depth);
 	}
 }
 

@@ -5,7 +5,8 @@
 
 #include "lookup.h"
 
-/* Checks unit files without a daemon: sites, templates and drop-ins by their names, folders with all that is in
- * them, where two sites that claim one listener are an error of the later one. Prints each error as
- * file:line: message (or one JSON array of FileError). Returns the exit code: 1 when there was an error. */
+/* Checks files without a daemon: units, torpor.conf and drop-ins by their names, folders with all that is in
+ * them, where two sites that claim one listener are an error of the later one, and masked files are passed
+ * over. Prints each error as file:line: message (or one JSON array of FileError). Returns the exit code: 1 when
+ * there was an error. */
 int verify_files(const struct lookup *lookup, char **paths, bool json);

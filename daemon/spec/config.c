@@ -71,7 +71,7 @@ static const struct key keys[] = {
 	 .help = "Messages less important than this are dropped."},
 };
 
-const struct key_table config_keys = {keys, sizeof keys / sizeof *keys};
+const struct key_table config_keys = {keys, sizeof keys / sizeof *keys, "torpor.conf(5)"};
 
 /* The strings of a configuration. */
 static const size_t strings[] = {FIELD(control_group), FIELD(network_config_path), FIELD(network_plugin_path)};
@@ -167,6 +167,18 @@ int config_load(const struct lookup *lookup, struct config *ret, struct diag *di
 	arena_finish(&arena);
 	if (error == 0)
 		*ret = config;
+	return error;
+}
+
+int config_check_file(const char *path, struct diag *diag)
+{
+	struct config config = {0};
+	struct arena arena;
+	int error;
+
+	arena_init(&arena);
+	error = apply_file(&config, &arena, path, diag);
+	arena_finish(&arena);
 	return error;
 }
 

@@ -35,3 +35,7 @@ struct config {
 /* A missing file is the defaults. 0, or -errno with *diag. */
 int config_load(const struct lookup *lookup, struct config *ret, struct diag *diag);
 void config_finish(struct config *config);
+
+/* Checks one file by itself, torpor.conf or a drop-in of it: `torporctl verify FILE`. 0, or -errno with *diag.
+ */
+int config_check_file(const char *path, struct diag *diag);

@@ -49,8 +49,8 @@ static int refuse_unknown(const struct drop_in *drop_in, const char *name)
 	if (near)
 		return diag_set(drop_in->diag, -EINVAL, drop_in->path, 0,
 				"unknown key '%.64s'; did you mean %s=?", name, near);
-	return diag_set(drop_in->diag, -EINVAL, drop_in->path, 0,
-			"unknown key '%.64s'; torpor.site(5) lists the keys", name);
+	return diag_set(drop_in->diag, -EINVAL, drop_in->path, 0, "unknown key '%.64s'; %s lists the keys",
+			name, drop_in->table->page);
 }
 
 /* The key of "KEY=VALUE". What follows must be one line, and end there: a file is made of it. */

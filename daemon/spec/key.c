@@ -93,8 +93,8 @@ static int refuse_key(const struct key_table *table, const struct unit *unit, co
 	}
 	if (!near)
 		return diag_set(diag, -EINVAL, unit->path, a->line,
-				"unknown key '%.64s' in [%s]; torpor.site(5) lists the keys", a->key,
-				a->section);
+				"unknown key '%.64s' in [%s]; %s lists the keys", a->key, a->section,
+				table->page);
 	if (str_equal(near->section, a->section))
 		return diag_set(diag, -EINVAL, unit->path, a->line,
 				"unknown key '%.64s' in [%s]; did you mean %s=?", a->key, a->section,

@@ -81,6 +81,7 @@ struct key {
 struct key_table {
 	const struct key *keys; /* [n_keys], by section */
 	size_t n_keys;
+	const char *page; /* the manual page that has them */
 };
 
 extern const struct key_table site_keys;   /* into struct site_spec */

@@ -88,7 +88,7 @@ static int names_take(struct names *names, char ***ret)
 	return 0;
 }
 
-static bool masked(const struct stat *st)
+bool lookup_masked(const struct stat *st)
 {
 	return (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3)) ||
 	       (S_ISREG(st->st_mode) && st->st_size == 0);
@@ -105,7 +105,7 @@ int lookup_find_file(const struct lookup *lookup, const char *relative, char **r
 			return -ENOMEM;
 		}
 		if (stat(path, &st) == 0) {
-			if (masked(&st))
+			if (lookup_masked(&st))
 				return -ENOENT;
 		} else if (errno == ENOENT || errno == ENOTDIR) {
 			continue;
@@ -183,7 +183,7 @@ static int sort_drop_ins(struct names *names, char ***ret)
 	for (size_t i = 0; i < names->n; i++) {
 		struct stat st;
 
-		if (stat(names->items[i], &st) == 0 && masked(&st))
+		if (stat(names->items[i], &st) == 0 && lookup_masked(&st))
 			free(names->items[i]);
 		else
 			names->items[kept++] = names->items[i];

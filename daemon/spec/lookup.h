@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdbool.h>
 
+struct stat;
+
 #define LOOKUP_DROP_INS_MAX 256 /* drop-ins of one unit; more are refused with -E2BIG */
 
 /* Where unit files are found: three folders, the first that has a name wins, drop-ins of all add up.
@@ -33,6 +35,9 @@ int lookup_drop_ins(const struct lookup *lookup, enum unit_kind kind, const char
 int lookup_list(const struct lookup *lookup, enum unit_kind kind, char ***ret, size_t *ret_count);
 
 void lookup_free_list(char **list);
+
+/* Whether a file is one that hides those of its name in later folders: a link to /dev/null, or of size 0. */
+bool lookup_masked(const struct stat *st);
 
 /* As lookup_find() and lookup_drop_ins(), for any file below the folders: "torpor.conf", "torpor.conf.d". */
 int lookup_find_file(const struct lookup *lookup, const char *relative, char **ret);

@@ -562,4 +562,4 @@ static const struct key keys[] = {
 		 "pressure, the lower sleeps first."},
 };
 
-const struct key_table site_keys = {keys, sizeof keys / sizeof *keys};
+const struct key_table site_keys = {keys, sizeof keys / sizeof *keys, "torpor.site(5)"};

@@ -28,7 +28,7 @@ static const struct key keys[] = {
 #include "resource-keys.inc"
 };
 
-const struct key_table slice_keys = {keys, sizeof keys / sizeof *keys};
+const struct key_table slice_keys = {keys, sizeof keys / sizeof *keys, "torpor.slice(5)"};
 
 bool slice_valid_name(const char *name)
 {

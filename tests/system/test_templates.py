@@ -15,6 +15,7 @@ from harness import REPOSITORY, TORPORD, VarlinkError, connect, http_get, site_t
 from servers import APPS, TEMPLATES, WEB, Gunicorn, Node, Php, Static, add_site, fastcgi_get, install_templates
 
 EXAMPLES = REPOSITORY / "units" / "examples"
+CONFIGURATION = REPOSITORY / "units" / "torpor.conf"
 KINDS = WEB + DATABASES
 
 
@@ -271,10 +272,10 @@ def test_all_units_verify(torpor, www):
     examples = sorted(EXAMPLES.glob("*.site"))
     assert {kind.template for kind in KINDS} == {path.stem for path in shipped}
     assert examples
-    result = subprocess.run([TORPORD, "--verify", *folders, *shipped, *examples],
+    result = subprocess.run([TORPORD, "--verify", *folders, *shipped, *examples, CONFIGURATION],
                             capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
-    assert f"{len(shipped) + len(examples)} units" in result.stdout
+    assert f"{len(shipped) + len(examples) + 1} units" in result.stdout
     texts = [path.read_text() for path in examples]
     for kind in KINDS:
         assert any(f"Template={kind.template}\n" in text for text in texts), f"no example of {kind.template}"

@@ -148,6 +148,61 @@ class Verify(unittest.TestCase):
             done, _ = self.verify(path)
             self.assertIn(f"{path}:4: warning: {program}: ".encode(), done.stderr)
 
+    def test_configuration(self):
+        """torpor.conf and its drop-ins are read as torpord reads them, in folders and by name."""
+        conf = self.write("etc/torpor.conf", "[Daemon]\nMaxAwake=7\n")
+        drop_in = self.write("etc/torpor.conf.d/x.conf", "[Daemon]\nLogLevel=debug\nControlGroup=\n")
+        done, _ = self.verify(f"{self.root}/etc")
+        self.assertEqual(done.stdout, b"2 units checked, no error\n")
+        done, _ = self.verify(conf)
+        self.assertEqual(done.stdout, b"2 units checked, no error\n")
+        self.verify(drop_in)
+        self.write("etc/torpor.conf", "[Daemon]\nMaxAwaek=7\n")
+        self.write("etc/torpor.conf.d/x.conf", "[Daemon]\nLogLevel=loud\n")
+        errors = [f"{conf}:2: unknown key 'MaxAwaek' in [Daemon]; did you mean MaxAwake=?", f"{drop_in}:2: LogLevel="]
+        _, listed = self.verify(f"{self.root}/etc", errors=errors)
+        self.assertEqual([(error["file"], error["line"]) for error in listed], [(conf, 2), (drop_in, 2)])
+        self.verify(conf, errors=errors)
+        self.verify(drop_in, errors=errors[1:])
+        self.verify(f"{self.root}/etc/torpor.conf.d/", errors=["x.conf:2: LogLevel="])
+        # A unit's section is none of the daemon's, and the other way round.
+        self.write("etc/torpor.conf", "[Site]\nEnabled=yes\n")
+        self.verify(conf, errors=[f"{conf}:2: ", errors[1]])
+
+    def test_drop_ins_are_known_by_their_folder(self):
+        # A site's drop-in of that name is no configuration, and what torpord does not read is nobody's.
+        path = self.write("etc/sites/a.site.d/torpor.conf", "[Container]\nUMask=0077\n")
+        self.verify(path)
+        self.write("etc/x.d/y.conf", "[Nosuch]\nA=1\n")
+        self.write("etc/sites/z.slice.d/below/y.conf", "[Nosuch]\nA=1\n")
+        done, _ = self.verify(f"{self.root}/etc")
+        self.assertEqual(done.stdout, b"1 units checked, no error\n")
+        # Above it there may be any.
+        self.root = self.root / "a.slice.d"
+        self.verify(self.write("etc/sites/a.site.d/x.conf", "[Container]\nUMask=0077\n"))
+
+    def test_masked(self):
+        """What is masked is not in force: in a folder it is passed over."""
+        for name in ("torpor.conf", "torpor.conf.d/x.conf", "sites/a.site", "slices/s.slice"):
+            path = pathlib.Path(self.write(f"etc/{name}", ""))
+            done, _ = self.verify(f"{self.root}/etc")
+            self.assertEqual(done.stdout, b"0 units checked, no error\n")
+            path.unlink()
+            path.symlink_to("/dev/null")
+            self.verify(f"{self.root}/etc")
+            path.unlink()
+
+    def test_owner_of_sockets(self):
+        text = "[Socket]\nListenStream={0}\nSocketUser={1}\nSocketGroup={2}\n[Container]\nExecStart=/bin/true\n"
+        for user, group, error in (("torpor-nosuch", "root", "SocketUser=torpor-nosuch: no such user on this host"),
+                                   ("root", "torpor-nosuch", "SocketGroup=torpor-nosuch: no such group on this host"),
+                                   ("65533", "torpor-nosuch", "SocketGroup=torpor-nosuch: no such group on this host")):
+            path = self.write("a.site", text.format("/run/a.sock", user, group))
+            self.verify(path, errors=[f"{path}: {error}"])
+            # Of no effect without a file, and never looked up.
+            self.verify(self.write("a.site", text.format("@a", user, group)))
+        self.verify(self.write("a.site", text.format("/run/a.sock", "root", "65533")))
+
     def test_usage(self):
         self.assertEqual(self.run_verify().returncode, 2)
         self.assertEqual(self.run_verify("--nosuch").returncode, 2)

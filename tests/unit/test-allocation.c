@@ -94,7 +94,7 @@ static void test_other_calls(void **state)
 		struct config config;
 		struct site_spec *spec;
 		size_t n;
-		int errors[4];
+		int errors[5];
 
 		calls = 0;
 		live = 0;
@@ -110,8 +110,10 @@ static void test_other_calls(void **state)
 			spec_free(spec);
 		errors[3] = spec_check_fragment(&scratch.lookup,
 						scratch_path(&scratch, "lib/templates/php.template"), NULL);
+		errors[4] = config_check_file(scratch_path(&scratch, "etc/torpor.conf"), NULL);
 		reached = calls >= fail_at;
-		assert_int_equal(errors[0] + errors[1] + errors[2] + errors[3], reached ? -ENOMEM : 0);
+		assert_int_equal(errors[0] + errors[1] + errors[2] + errors[3] + errors[4],
+				 reached ? -ENOMEM : 0);
 		assert_int_equal(live, 0);
 	}
 	fail_at = 0;

@@ -135,6 +135,30 @@ static void test_refusals(void **state)
 	assert_int_equal(config.max_starting, 77);
 }
 
+static void test_check_file(void **state)
+{
+	struct scratch *scratch = *state;
+	const char *path = scratch_path(scratch, "x/torpor.conf");
+	struct diag diag = {0};
+
+	scratch_write(scratch, "x/torpor.conf",
+		      "[Daemon]\nControlGroup=adm\nLogLevel=\nNetworkConfigPath=/a\nMaxAwake=7\n");
+	assert_int_equal(config_check_file(path, &diag), 0);
+	scratch_write(scratch, "x/torpor.conf", "[Daemon]\nControlGroup=adm\nMaxAwake=many\n");
+	assert_int_equal(config_check_file(path, &diag), -EINVAL);
+	assert_string_equal(diag.file, path);
+	assert_int_equal(diag.line, 3);
+	scratch_write(scratch, "x/torpor.conf", "[Daemon]\nNosuch=1\n");
+	assert_int_equal(config_check_file(path, &diag), -EINVAL);
+	assert_string_equal(diag.message, "unknown key 'Nosuch' in [Daemon]; torpor.conf(5) lists the keys");
+	/* By itself: a drop-in beside it is another file. */
+	scratch_write(scratch, "x/torpor.conf", "[Daemon]\nMaxAwake=7\n");
+	scratch_write(scratch, "x/torpor.conf.d/y.conf", "[Site]\nTemplate=x\n");
+	assert_int_equal(config_check_file(path, &diag), 0);
+	assert_int_equal(config_check_file(scratch_path(scratch, "x/torpor.conf.d/y.conf"), &diag), -EINVAL);
+	assert_int_equal(config_check_file(scratch_path(scratch, "x/missing.conf"), &diag), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +167,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_networks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_check_file, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
