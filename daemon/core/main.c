@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <getopt.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "argument.h"
 #include "daemon.h"
 #include "log.h"
 #include "security.h"
@@ -13,6 +16,8 @@
 #include "verify.h"
 
 #define EXIT_USAGE 2
+#define GO_ON      (-1) /* no exit code: nothing is wrong so far */
+#define LETTERS    "hV"
 
 enum {
 	OPTION_ETC = 256,
@@ -43,6 +48,13 @@ static const struct option long_options[] = {
 	{0},
 };
 
+/* The command line. Strings are argv's. */
+struct request {
+	struct options options;
+	char **files; /* what is no option, NULL-terminated */
+	bool verify, security, brief, json;
+};
+
 static void print_help(FILE *out)
 {
 	fputs("torpord [OPTIONS]\n"
@@ -65,12 +77,18 @@ static void print_help(FILE *out)
 	      out);
 }
 
-static int refuse(const char *what, const char *argument)
-{
-	char text[512];
+static int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-	str_escape(argument, text, sizeof text);
-	fprintf(stderr, "torpord: no such %s, or its value is missing: %s\nTry torpord --help.\n", what, text);
+static int usage(const char *format, ...)
+{
+	char message[512], text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	str_escape(message, text, sizeof text);
+	fprintf(stderr, "torpord: %s\nTry torpord --help.\n", text);
 	return EXIT_USAGE;
 }
 
@@ -84,42 +102,42 @@ static const char *folder(char *path)
 	return path;
 }
 
-int main(int argc, char **argv)
+/* Reads the options. GO_ON, or what to exit with. */
+static int parse(struct request *request, int argc, char **argv)
 {
-	struct options options = {.lookup = {{"/etc/torpor", "/run/torpor", "/usr/lib/torpor"}},
-				  .state = "/var/lib/torpor"};
-	bool verify = false, security = false, brief = false, json = false;
+	struct options *options = &request->options;
+	char text[ARGUMENT_REFUSED_BYTES];
 	int c;
 
 	opterr = 0; /* getopt would print arguments as they are */
-	while ((c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, LETTERS, long_options, NULL)) != -1) {
 		switch (c) {
 		case OPTION_ETC:
-			options.lookup.dirs[0] = folder(optarg);
+			options->lookup.dirs[0] = folder(optarg);
 			break;
 		case OPTION_RUN:
-			options.lookup.dirs[1] = folder(optarg);
+			options->lookup.dirs[1] = folder(optarg);
 			break;
 		case OPTION_LIB:
-			options.lookup.dirs[2] = folder(optarg);
+			options->lookup.dirs[2] = folder(optarg);
 			break;
 		case OPTION_CGROUP:
-			options.cgroup = folder(optarg);
+			options->cgroup = folder(optarg);
 			break;
 		case OPTION_STATE:
-			options.state = folder(optarg);
+			options->state = folder(optarg);
 			break;
 		case OPTION_VERIFY:
-			verify = true;
+			request->verify = true;
 			break;
 		case OPTION_SECURITY:
-			security = true;
+			request->security = true;
 			break;
 		case OPTION_BRIEF:
-			brief = true;
+			request->brief = true;
 			break;
 		case OPTION_JSON:
-			json = true;
+			request->json = true;
 			break;
 		case OPTION_STATES:
 			site_states_print(stdout);
@@ -131,16 +149,51 @@ int main(int argc, char **argv)
 			print_help(stdout);
 			return EXIT_SUCCESS;
 		default:
-			return refuse("option", argv[optind - 1]);
+			return usage("no such option, or its value is missing: %s",
+				     argument_refused(argv, LETTERS, text));
 		}
 	}
-	if (verify)
-		return optind < argc ? verify_files(&options.lookup, argv + optind, json) : EXIT_USAGE;
-	if (security)
-		return optind < argc ? security_files(&options.lookup, argv + optind, brief) : EXIT_USAGE;
-	if (optind < argc) {
-		return refuse("argument", argv[optind]);
-	}
+	request->files = argv + optind;
+	return GO_ON;
+}
+
+/* Options that do not fit together are refused: passed over, they would start a daemon. */
+static int check(const struct request *request)
+{
+	const char *file = *request->files;
+	const struct {
+		bool wrong;
+		const char *message;
+	} rules[] = {
+		{request->verify && request->security, "--verify and --security exclude each other"},
+		{request->json && !request->verify, "--json belongs to --verify, which is missing"},
+		{request->brief && !request->security, "--brief belongs to --security, which is missing"},
+		{request->verify && !file, "--verify: a file or directory is missing"},
+		{request->security && !file, "--security: a file or template is missing"},
+	};
+
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+		if (rules[i].wrong)
+			return usage("%s", rules[i].message);
+	if (file && !request->verify && !request->security)
+		return usage("no such argument: %s", file);
+	return GO_ON;
+}
+
+int main(int argc, char **argv)
+{
+	struct request request = {.options = {.lookup = {{"/etc/torpor", "/run/torpor", "/usr/lib/torpor"}},
+					      .state = "/var/lib/torpor"}};
+	int r = parse(&request, argc, argv);
+
+	if (r == GO_ON)
+		r = check(&request);
+	if (r != GO_ON)
+		return r;
+	if (request.verify)
+		return verify_files(&request.options.lookup, request.files, request.json);
+	if (request.security)
+		return security_files(&request.options.lookup, request.files, request.brief);
 	log_set_prefix(getenv("JOURNAL_STREAM") != NULL);
-	return daemon_run(&options);
+	return daemon_run(&request.options);
 }

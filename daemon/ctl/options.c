@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "argument.h"
 #include "client.h"
 #include "command.h"
 #include "log.h"
@@ -14,6 +15,7 @@
 #define RUN_DIR         "/run/torpor"
 #define TIMEOUT_SEC_MAX (365ULL * 86400)
 #define SEE_HELP        " (see torporctl help)"
+#define LETTERS         "ahf"
 
 enum {
 	KEY_ETC = 256,
@@ -165,7 +167,8 @@ static int parse_one(struct options *options, int key)
 /* getopt(3) would print the word raw. */
 static int complain(int key, char **argv)
 {
-	const char *word = optind > 0 ? argv[optind - 1] : "?";
+	char text[ARGUMENT_REFUSED_BYTES];
+	const char *word = argument_refused(argv, LETTERS, text);
 
 	if (key == ':')
 		log_error("%s needs a value" SEE_HELP, word);
@@ -248,7 +251,7 @@ int options_parse(struct options *options, int argc, char **argv)
 
 	*options = (struct options){.run_dir = RUN_DIR, .timeout_us = CLIENT_NEVER};
 	opterr = 0;
-	while ((key = getopt_long(argc, argv, ":ahf", long_options, NULL)) >= 0) {
+	while ((key = getopt_long(argc, argv, ":" LETTERS, long_options, NULL)) >= 0) {
 		if (key == '?' || key == ':')
 			return complain(key, argv);
 		if (key == 'h' || key == KEY_VERSION) {

@@ -392,6 +392,14 @@ def test_version_and_help(tmp_path):
     assert run(tmp_path, "help", "nonsense").code == USAGE
 
 
+@pytest.mark.parametrize("arguments, word", [
+    (["list", "-xa"], "-x"), (["list", "-ax"], "-x"), (["-xh"], "-x"), (["list", "-x"], "-x"), (["list", "--nosuch"], "--nosuch"),
+    (["list", "--help=a"], "--help=a"), (["cat", "--all=a"], "--all=a"), (["list", "-:a"], "-:"), (["list", "-\x1ba"], "-\\x1b")])
+def test_refused_option_is_named(tmp_path, arguments, word):
+    result = run(tmp_path, *arguments)
+    assert result.code == USAGE and result.err.startswith(f"{word}: there is no such option")
+
+
 @pytest.mark.parametrize("arguments", [
     [], ["nonsense"], ["wake"], ["why"], ["why", "a", "b"], ["reload", "x"], ["list", "--nonsense"], ["list", "--all"],
     ["wake", "a", "--state=cold"], ["list", "--color=pink"], ["list", "--timeout=soon"], ["list", "--timeout=-1"],

@@ -203,9 +203,34 @@ class Verify(unittest.TestCase):
             self.verify(self.write("a.site", text.format("@a", user, group)))
         self.verify(self.write("a.site", text.format("/run/a.sock", "root", "65533")))
 
+    def run_wrong(self, *arguments):
+        """What is said of a command line that is refused. Nothing is started: the folders are a test's."""
+        done = subprocess.run([self.torpord, f"--run={self.root}/run", "--cgroup=/nonexistent", *arguments], capture_output=True,
+                              check=False, timeout=60)
+        self.assertEqual((done.returncode, done.stdout), (2, b""), done.stderr)
+        said, hint = done.stderr.decode().splitlines()
+        self.assertEqual(hint, "Try torpord --help.")
+        return said.removeprefix("torpord: ")
+
     def test_usage(self):
-        self.assertEqual(self.run_verify().returncode, 2)
-        self.assertEqual(self.run_verify("--nosuch").returncode, 2)
+        for arguments, said in (
+                (["--verify"], "--verify: a file or directory is missing"),
+                (["--verify", "--json"], "--verify: a file or directory is missing"),
+                (["--security"], "--security: a file or template is missing"),
+                (["--json"], "--json belongs to --verify, which is missing"),
+                (["--json", "--security", "x"], "--json belongs to --verify, which is missing"),
+                (["--brief"], "--brief belongs to --security, which is missing"),
+                (["--brief", "--verify", "x"], "--brief belongs to --security, which is missing"),
+                (["--verify", "--security", "x"], "--verify and --security exclude each other"),
+                (["x"], "no such argument: x"),
+                (["\x1b"], "no such argument: \\x1b")):
+            self.assertEqual(self.run_wrong(*arguments), said)
+
+    def test_refused_option_is_named(self):
+        for arguments, option in ((["--nosuch"], "--nosuch"), (["-x"], "-x"), (["-xh"], "-x"), (["--verify", "-xV"], "-x"),
+                                  (["--verify=a"], "--verify=a"), (["--help=a"], "--help=a"), (["--version=a"], "--version=a"),
+                                  (["--run"], "--run"), (["--ver", "x"], "--ver"), (["-\x1b"], "-\\x1b"), (["-:h"], "-:")):
+            self.assertEqual(self.run_wrong(*arguments), f"no such option, or its value is missing: {option}")
 
 
 if __name__ == "__main__":
