@@ -20,13 +20,11 @@
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH};
 
-static int enter(struct screen *screen)
+/* Sets the terminal, whatever it is set to now, as long as screen->before is what to give back. */
+static int set_up(const struct screen *screen)
 {
-	struct termios keys;
+	struct termios keys = screen->before;
 
-	if (tcgetattr(STDIN_FILENO, &screen->before) < 0)
-		return -errno;
-	keys = screen->before;
 	keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	keys.c_cc[VMIN] = 1;
 	keys.c_cc[VTIME] = 0;
@@ -34,8 +32,15 @@ static int enter(struct screen *screen)
 		return -errno;
 	fputs(ENTER, stdout);
 	fflush(stdout);
-	screen->entered = true;
 	return 0;
+}
+
+static int enter(struct screen *screen)
+{
+	int r = tcgetattr(STDIN_FILENO, &screen->before) < 0 ? -errno : set_up(screen);
+
+	screen->entered = r == 0;
+	return r;
 }
 
 static void leave(struct screen *screen)
@@ -98,8 +103,9 @@ static enum screen_event take_signal(struct screen *screen, int number)
 	case SIGWINCH:
 		return SCREEN_REFRESH;
 	case SIGCONT:
-		/* Stopped by SIGSTOP or by us: the shell may have changed the terminal. */
-		if (!screen->entered && enter(screen) < 0)
+		/* The shell may have changed the terminal. After a SIGSTOP of others we have not given it back:
+		 * what was there before us is known already, and what is there now is the shell's. */
+		if ((screen->entered ? set_up(screen) : enter(screen)) < 0)
 			return SCREEN_QUIT;
 		return SCREEN_REFRESH;
 	case SIGTSTP:

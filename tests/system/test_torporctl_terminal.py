@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import termios
 import threading
 
 import pytest
@@ -100,6 +101,20 @@ def test_top_stops_and_continues(box):
     terminal.read_until(ENTER)
     terminal.read_until("q: quit")
     terminal.press("q")
+    assert terminal.wait() == OK and terminal.after == terminal.before
+
+
+def test_top_continues_after_a_stop_by_others(box):
+    """Nobody tells it that it is to be stopped: the shell sets the terminal as it was before, and top sets it anew."""
+    terminal = start_top(box)
+    terminal.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOWAIT)
+    termios.tcsetattr(terminal.slave, termios.TCSANOW, terminal.before)
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.read_until(ENTER)
+    terminal.read_until("q: quit")
+    terminal.press("q")
+    terminal.read_until(LEAVE)
     assert terminal.wait() == OK and terminal.after == terminal.before
 
 
