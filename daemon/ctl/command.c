@@ -81,16 +81,25 @@ static enum exit_code help_about(const struct ctl *ctl, const char *name)
 		json_decref(object);
 		return EXIT_OK;
 	}
-	printf("torporctl %s%s%s%s%s%s%s%s%s%s\n    %s. More in torporctl(1).\n", command->name,
-	       command->flags & OPTION_STATE ? " [--state=STATE,...]" : "",
-	       command->flags & OPTION_SLICE ? " [--slice=NAME]" : "",
-	       command->flags & OPTION_PERSIST ? " [--persist]" : "",
-	       command->flags & OPTION_ALL ? " [--all]" : "",
-	       command->flags & OPTION_FOLLOW ? " [--follow]" : "",
-	       command->flags & OPTION_OFFLINE ? " [--offline]" : "",
-	       command->flags & OPTION_THRESHOLD ? " [--threshold=N]" : "", *command->arguments ? " " : "",
-	       command->arguments, command->summary);
+	printf("torporctl %s", command->name);
+	for (const struct command_option *option = command_options; option->name; option++)
+		if (command->flags & option->flag)
+			printf(" [--%s%s]", option->name, option->argument);
+	printf("%s%s\n    %s. More in torporctl(1).\n", *command->arguments ? " " : "", command->arguments,
+	       command->summary);
 	return EXIT_OK;
+}
+
+static void print_command_options(void)
+{
+	for (const struct command_option *option = command_options; option->name; option++) {
+		char letter[] = "-x, ", text[64];
+
+		letter[1] = option->letter;
+		snprintf(text, sizeof text, "%s--%s%s", option->letter ? letter : "", option->name,
+			 option->argument);
+		printf("  %-17s  %s\n", text, option->help);
+	}
 }
 
 static enum exit_code command_help(struct ctl *ctl)
@@ -104,15 +113,9 @@ static enum exit_code command_help(struct ctl *ctl)
 		printf("  %-8s %-17s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
 	puts("\n"
 	     "Names of sites may be patterns with * and ? (quote them).\n\n"
-	     "  --json             objects for programs, on every command\n"
-	     "  --state=STATE,...  list: only sites in these states\n"
-	     "  --slice=NAME       list: only sites of this slice, and of those in it\n"
-	     "                     set: of this slice, instead of a SITE\n"
-	     "  --persist          set: for good, not until the next boot\n"
-	     "  -a, --all          cat: defaults too\n"
-	     "  --offline          security: of unit files and templates, without a daemon\n"
-	     "  --threshold=N      security: fail above this exposure, 0 to 100 (50: 5.0)\n"
-	     "  --timeout=SECONDS  give up when torpord takes longer\n"
+	     "  --json             objects for programs, on every command");
+	print_command_options();
+	puts("  --timeout=SECONDS  give up when torpord takes longer\n"
 	     "  --color=WHEN       auto, always or never\n"
 	     "  --run=DIR          the control socket is DIR/control (/run/torpor)\n"
 	     "  --etc=DIR, --lib=DIR\n"

@@ -56,6 +56,20 @@ static const struct option long_options[] = {
 	{0},
 };
 
+const struct command_option command_options[] = {
+	{OPTION_STATE, 0, "state", "=STATE,...", "list: only sites in these states"},
+	{OPTION_SLICE, 0, "slice", "=NAME",
+	 "list: only sites of this slice, and of those in it\n"
+	 "                     set: of this slice, instead of a SITE"},
+	{OPTION_NAMES, 0, "names", "", "list: only the names, one a line"},
+	{OPTION_PERSIST, 0, "persist", "", "set: for good, not until the next boot"},
+	{OPTION_ALL, 'a', "all", "", "cat: defaults too"},
+	{OPTION_FOLLOW, 'f', "follow", "", "events: go on as they happen"},
+	{OPTION_OFFLINE, 0, "offline", "", "security: of unit files and templates, without a daemon"},
+	{OPTION_THRESHOLD, 0, "threshold", "=N", "security: fail above this exposure, 0 to 100 (50: 5.0)"},
+	{0},
+};
+
 static int parse_colour(const char *text, enum terminal_colour *ret)
 {
 	static const char *const names[] = {"auto", "always", "never"};
@@ -181,17 +195,9 @@ static int complain(int key, char **argv)
 
 static int check_flags(const struct options *options)
 {
-	static const struct {
-		enum option_flag flag;
-		const char *name;
-	} flags[] = {{OPTION_STATE, "state"},     {OPTION_SLICE, "slice"},
-		     {OPTION_PERSIST, "persist"}, {OPTION_NAMES, "names"},
-		     {OPTION_ALL, "all"},         {OPTION_FOLLOW, "follow"},
-		     {OPTION_OFFLINE, "offline"}, {OPTION_THRESHOLD, "threshold"}};
-
-	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
-		if (options->flags & flags[i].flag && !(options->command->flags & flags[i].flag)) {
-			log_error("%s takes no --%s" SEE_HELP, options->command->name, flags[i].name);
+	for (const struct command_option *option = command_options; option->name; option++)
+		if (options->flags & option->flag && !(options->command->flags & option->flag)) {
+			log_error("%s takes no --%s" SEE_HELP, options->command->name, option->name);
 			return -EINVAL;
 		}
 	return 0;

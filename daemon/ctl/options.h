@@ -20,6 +20,18 @@ enum option_flag {
 	OPTION_THRESHOLD = 1 << 7,
 };
 
+/* One of them, for help and errors. */
+struct command_option {
+	enum option_flag flag;
+	char letter; /* 0: it has none */
+	const char *name;
+	const char *argument; /* "=STATE,...", or "" */
+	const char *help;     /* "list: only sites in these states"; further lines are indented as help is */
+};
+
+/* All of them, in the order of help; a NULL name ends them. */
+extern const struct command_option command_options[];
+
 /* The command line. Strings are argv's. */
 struct options {
 	const struct command *command;

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from fake_torpord import Error, FakeTorpord, now_us, status, summary
-from harness import TORPORCTL
+from harness import BUILD, TORPORCTL
 from torporctl import (  # noqa: F401
     DENIED, FAILED, HOSTILE, NEGLECTED, NO_SITE, OK, Result, SITE_FAILED, UNREACHABLE, USAGE, WHY, box, environment, event,
     fake, monitor, run, start)
@@ -390,6 +390,39 @@ def test_version_and_help(tmp_path):
         assert run(tmp_path, "help", command, "--json").json["name"] == command
     assert max(len(line) for line in help_text.lines) < 80
     assert run(tmp_path, "help", "nonsense").code == USAGE
+
+
+def options_of(tmp_path, command):
+    """Those that help says belong to a command: "--state"."""
+    return re.findall(r"\[(--\w+)", run(tmp_path, "help", command).lines[0])
+
+
+def test_help_names_all_options(tmp_path):
+    commands = [command["name"] for command in run(tmp_path, "help", "--json").json]
+    options = {command: options_of(tmp_path, command) for command in commands}
+    assert options["list"] == ["--state", "--slice", "--names"] and options["events"] == ["--follow"]
+    text = run(tmp_path, "help").out
+    lines = re.findall(r"^  (?:-\w, )?(--\w+)\S* +(\w+): ", text, re.MULTILINE)
+    for command, names in options.items():
+        for name in names:
+            known = [line for line in lines if line[0] == name]
+            assert len(known) == 1, name
+            assert known[0][1] == command or f"\n{' ' * 21}{command}: " in text
+    assert {line[0] for line in lines} == set(sum(options.values(), []))
+
+
+def test_completions_know_all_options(tmp_path):
+    bash = (BUILD / "units/torporctl").read_text()
+    zsh = (BUILD / "units/_torporctl").read_text()
+    for command in ("list", "set", "cat", "events", "security"):
+        names = options_of(tmp_path, command)
+        assert names
+        script = f'{bash}\ncompopt() {{ :; }}\nCOMP_WORDS=(torporctl {command} -)\nCOMP_CWORD=2\n' \
+                 f'COMP_LINE="torporctl {command} -"\nCOMP_POINT=${{#COMP_LINE}}\n_torporctl\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
+        offered = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()
+        assert set(names) <= {word.rstrip("=") for word in offered}, command
+        block = re.search(rf"\n\t{command}\)(.*?);;\n", zsh, re.DOTALL)[1]
+        assert all(f"{name}[" in block or f"{name}=[" in block or f",{name}}}" in block for name in names), command
 
 
 @pytest.mark.parametrize("arguments, word", [
