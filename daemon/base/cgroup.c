@@ -125,9 +125,16 @@ int cgroup_kill(int cgroup_fd)
 	return fd_write_attribute(cgroup_fd, "cgroup.kill", "1");
 }
 
-int cgroup_set_frozen(int cgroup_fd, bool frozen)
+int cgroup_open_freeze(int cgroup_fd)
 {
-	return fd_write_attribute(cgroup_fd, "cgroup.freeze", frozen ? "1" : "0");
+	int fd = openat(cgroup_fd, "cgroup.freeze", O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int cgroup_set_frozen(int freeze_fd, bool frozen)
+{
+	return pwrite(freeze_fd, frozen ? "1" : "0", 1, 0) < 0 ? -errno : 0;
 }
 
 int cgroup_read_events(int events_fd, struct cgroup_events *ret)

@@ -21,8 +21,11 @@ int cgroup_destroy_tree(int parent_fd, const char *child);
 /* SIGKILL to every process inside, frozen ones included (Linux 5.14). */
 int cgroup_kill(int cgroup_fd);
 
+/* Opens cgroup.freeze for cgroup_set_frozen(). Returns the descriptor (the caller's) or -errno. */
+int cgroup_open_freeze(int cgroup_fd);
+
 /* Asks the kernel to freeze or thaw; freezing ends when cgroup.events says so. */
-int cgroup_set_frozen(int cgroup_fd, bool frozen);
+int cgroup_set_frozen(int freeze_fd, bool frozen);
 
 struct cgroup_events {
 	bool populated, frozen;

@@ -36,7 +36,7 @@
 
 #define STARVED_MS        1000
 #define OWN_FILES         256 /* the daemon's own, and what it opens for a moment */
-#define FILES_A_CONTAINER 4   /* pidfd, cgroup, cgroup.events, the reaper's cgroup */
+#define FILES_A_CONTAINER 4   /* pidfd, cgroup, cgroup.events, the reaper's cgroup or else cgroup.freeze */
 
 void daemon_take_launched(struct daemon *daemon)
 {

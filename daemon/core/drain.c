@@ -63,7 +63,7 @@ bool drain_is_over(struct run *run)
 		pause_us = LOOK_MOST_US;
 	run->drain.paused = true;
 	run_unwatch_freeze(run);
-	(void)cgroup_set_frozen(run->container.cgroup_fd, false);
+	(void)container_thaw(&run->container); /* else it stays so until the next look */
 	run_set_timer(run, pause_us);
 	return false;
 }

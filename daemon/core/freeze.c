@@ -30,7 +30,7 @@ void freeze_begin(struct site *site, const char *by)
 	run->spoke = run->asked = false;
 	site_set_state(site, STATE_FREEZING, by);
 	STRETCH("freezing", site->name);
-	r = cgroup_set_frozen(run->container.cgroup_fd, true);
+	r = container_freeze(&run->container);
 	STRETCH("freeze-asked", site->name);
 	if (r == 0)
 		r = run_watch_freeze(run);

@@ -351,12 +351,14 @@ int run_track(struct run *run)
 	};
 	int r;
 
+	run->stuck = true;
 	site.cgroup_fd = fcntl(run->container.cgroup_fd, F_DUPFD_CLOEXEC, 3);
 	if (site.cgroup_fd < 0)
 		return -errno;
 	reaper_untrack(run->site->daemon->reaper, run->site->id); /* never two of one id */
 	r = reaper_track(run->site->daemon->reaper, &site);
 	run->tracked = r == 0;
+	run->stuck = r < 0;
 	return r;
 }
 

@@ -40,6 +40,7 @@ bool run_pending(const struct run *run);
 unsigned run_listeners(const struct site_spec *spec,
 		       struct reaper_listener listeners[static SPEC_LISTENERS_MAX]);
 
-/* Hands the site's wishes and addresses to the reaper, or takes them back. -errno. */
+/* Hands the site's wishes and addresses to the reaper, or takes them back. -errno, and the run is stuck: the
+ * timer of its state, set anew, is for another try. */
 int run_track(struct run *run);
 void run_untrack(struct run *run);

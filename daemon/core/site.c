@@ -73,7 +73,8 @@ void site_times_changed(struct site *site)
 {
 	if (site->run && site->run->tracked) {
 		run_untrack(site->run);
-		(void)run_track(site->run);
+		if (run_track(site->run) < 0)
+			state_timer_set(site);
 	}
 	if (site_rule(site->state)->asleep)
 		state_timer_set(site);

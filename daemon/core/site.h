@@ -51,12 +51,13 @@ struct run {
 	int page_error;              /* why it was not paged out since it sleeps; 0: not tried, or done */
 	const char *page_by;         /* what asked for that, or will once it is frozen; static; NULL: nothing */
 	bool busy;                   /* TORPOR_BUSY=1 of sd_notify */
-	bool asked;              /* awake by a visitor's bytes over TCP: whether that is use, the reaper sees */
-	bool spoke;              /* has said that it is in use since the freeze began */
-	uint64_t busy_until_ns;  /* EXTEND_TIMEOUT_USEC= while it was awake: CLOCK_MONOTONIC */
-	bool hurried;            /* HibernateOnCalendar= has come: see site_hurry() */
-	bool tracked;            /* the reaper watches it */
-	bool notify_ready;       /* READY=1 came before the launcher's answer */
+	bool asked;             /* awake by a visitor's bytes over TCP: whether that is use, the reaper sees */
+	bool spoke;             /* has said that it is in use since the freeze began */
+	uint64_t busy_until_ns; /* EXTEND_TIMEOUT_USEC= while it was awake: CLOCK_MONOTONIC */
+	bool hurried;           /* HibernateOnCalendar= has come: see site_hurry() */
+	bool tracked;           /* the reaper watches it */
+	bool stuck;        /* awake, but it could not be thawed or tracked: tried again, see wake_go_on() */
+	bool notify_ready; /* READY=1 came before the launcher's answer */
 	uint64_t last_active_ns; /* CLOCK_MONOTONIC, when it was found idle */
 	uint64_t wake_ns;        /* CLOCK_MONOTONIC at the event that started it */
 	uint64_t attached_ns;    /* when its network was there; 0: it has none */

@@ -11,6 +11,20 @@
 
 #define FREEZE_TIMEOUT_US 2000000  /* a freeze that takes longer is undone (D state, FUSE) */
 #define KILL_RETRY_US     10000000 /* between two attempts to kill what does not die */
+#define RETRY_SHARE       8
+#define RETRY_LEAST_US    100000
+#define RETRY_MOST_US     10000000
+
+/* Until the next try of what has not worked at a wake: a share of the time since then, at least, and at most.
+ */
+static uint64_t retry_us(const struct run *run)
+{
+	uint64_t since_us = (clock_now_ns() - run->wake_ns) / 1000 / RETRY_SHARE;
+
+	if (since_us < RETRY_LEAST_US)
+		return RETRY_LEAST_US;
+	return since_us < RETRY_MOST_US ? since_us : RETRY_MOST_US;
+}
 
 static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 {
@@ -20,7 +34,7 @@ static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 	case TIMER_START:
 		return site->run->queued || networks_waits(site->run) ? SPEC_INFINITY : spec->timeout_start_us;
 	case TIMER_ACCEPT:
-		return handover_look_us(site);
+		return site->run->stuck ? retry_us(site->run) : handover_look_us(site);
 	case TIMER_FREEZE:
 		return FREEZE_TIMEOUT_US;
 	case TIMER_FROZEN:

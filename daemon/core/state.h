@@ -38,11 +38,12 @@ enum site_event {
 /* The timer that runs in a state. */
 enum site_timer {
 	TIMER_NONE,
-	TIMER_START,   /* TimeoutStartSec= */
-	TIMER_ACCEPT,  /* TimeoutStartSec= again, after which nothing accepted is worth saying */
-	TIMER_FREEZE,  /* a freeze that does not finish is undone */
-	TIMER_FROZEN,  /* until PageOutAfterSec= or StopAfterSec= is over */
-	TIMER_STOP,    /* TimeoutStopSec= */
+	TIMER_START,  /* TimeoutStartSec= */
+	TIMER_ACCEPT, /* TimeoutStartSec= again, after which nothing accepted is worth saying; or another try of
+		       * what did not work at the wake */
+	TIMER_FREEZE, /* a freeze that does not finish is undone */
+	TIMER_FROZEN, /* until PageOutAfterSec= or StopAfterSec= is over */
+	TIMER_STOP,   /* TimeoutStopSec= */
 	TIMER_BACKOFF, /* 1 s to 60 s after a failure */
 };
 

@@ -50,7 +50,9 @@ static void signal_container(struct site *site)
 		log_error("site %s: cannot be signalled: %s", site->name, strerror(-r));
 	run->killed |= r == 1;
 	STRETCH("signal-queued", site->name);
-	(void)cgroup_set_frozen(run->container.cgroup_fd, false);
+	r = container_thaw(&run->container);
+	if (r < 0)
+		log_error("site %s: cannot be thawed to stop: %s", site->name, strerror(-r));
 	STRETCH("signalled", site->name);
 	state_timer_set(site);
 }
@@ -61,7 +63,7 @@ static void freeze_to_stop(struct site *site)
 	struct run *run = site->run;
 
 	state_timer_set(site);
-	if (cgroup_set_frozen(run->container.cgroup_fd, true) < 0 || run_watch_freeze(run) < 0)
+	if (container_freeze(&run->container) < 0 || run_watch_freeze(run) < 0)
 		signal_container(site);
 }
 

@@ -84,6 +84,8 @@ void site_set_state(struct site *site, enum site_state state, const char *by)
 
 static void look_after(struct site *site)
 {
+	if (site->run->stuck)
+		wake_go_on(site);
 	handover_look(site);
 	state_timer_set(site);
 }

@@ -170,11 +170,30 @@ void wake_launched(struct site *site)
 		loader_retry_soon(daemon);
 }
 
+void wake_go_on(struct site *site)
+{
+	struct run *run = site->run;
+	bool tried = run->stuck;
+	int r = container_thaw(&run->container);
+
+	run->stuck = r < 0;
+	if (r < 0 && !tried)
+		log_error("site %s: cannot be thawed: %s: trying again", site->name, strerror(-r));
+	if (r < 0)
+		return;
+	r = run_track(run);
+	if (r < 0 && !tried)
+		log_error("site %s: idleness cannot be watched: %s: trying again", site->name, strerror(-r));
+	else if (r == 0 && tried)
+		log_notice("site %s: is thawed, and its idleness watched again", site->name);
+	if (r == 0)
+		run->asked = false;
+}
+
 void wake_complete(struct site *site, const char *by)
 {
 	struct run *run = site->run;
 	bool thawed = site_rule(site->state)->asleep;
-	int r;
 
 	if (site->state == STATE_STARTING) {
 		run->ready_ns = clock_now_ns();
@@ -197,9 +216,7 @@ void wake_complete(struct site *site, const char *by)
 		run->stop_when_frozen = false;
 		run->page_by = NULL;
 		run->page_error = 0;
-		r = cgroup_set_frozen(run->container.cgroup_fd, false);
-		if (r < 0)
-			log_error("site %s: cannot be thawed: %s", site->name, strerror(-r));
+		(void)container_thaw(&run->container); /* else wake_go_on() sees to it */
 		STRETCH("thawed", site->name);
 		if (site->state == STATE_PAGED)
 			prefetch_begin(run);
@@ -211,10 +228,9 @@ void wake_complete(struct site *site, const char *by)
 	}
 	site_set_state(site, STATE_AWAKE, by);
 	STRETCH("awake", site->name);
-	r = run_track(run);
-	run->asked = false;
-	if (r < 0)
-		log_error("site %s: idleness cannot be watched: %s", site->name, strerror(-r));
+	wake_go_on(site);
+	if (run->stuck)
+		state_timer_set(site);
 	if (thawed)
 		history_look(site);
 }

@@ -20,3 +20,7 @@ void wake_launched(struct site *site);
 
 /* Its program runs, or what is asleep or on the way there is to go on: thaws it. */
 void wake_complete(struct site *site, const char *by);
+
+/* Awake: thaws it, where that has not worked yet, and has it watched for idleness. What fails, as there is no
+ * descriptor or no memory for it, makes the run stuck: to be called again. */
+void wake_go_on(struct site *site);

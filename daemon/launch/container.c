@@ -15,13 +15,16 @@
 
 void container_init(struct container *container)
 {
-	*container = (struct container){.pidfd = -EBADF, .cgroup_fd = -EBADF, .events_fd = -EBADF};
+	*container = (struct container){
+		.pidfd = -EBADF, .cgroup_fd = -EBADF, .events_fd = -EBADF, .freeze_fd = -EBADF};
 }
 
 int container_open(struct container *container, pid_t pid, int parent_cgroup_fd, const char *cgroup)
 {
-	struct container opened = {.pid = pid, .pidfd = -EBADF, .cgroup_fd = -EBADF, .events_fd = -EBADF};
+	struct container opened;
 
+	container_init(&opened);
+	opened.pid = pid;
 	opened.pidfd = pidfd_open(pid, 0);
 	if (opened.pidfd >= 0)
 		opened.cgroup_fd =
@@ -43,6 +46,7 @@ void container_finish(struct container *container)
 	fd_close(container->pidfd);
 	fd_close(container->cgroup_fd);
 	fd_close(container->events_fd);
+	fd_close(container->freeze_fd);
 	container_init(container);
 }
 
@@ -83,7 +87,37 @@ int container_signal(const struct container *container, int signal)
 
 int container_kill(const struct container *container)
 {
-	return cgroup_kill(container->cgroup_fd);
+	int r = cgroup_kill(container->cgroup_fd);
+
+	/* With the first of its pid namespace goes all that it has started (pid_namespaces(7)). */
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		r = pidfd_send_signal(container->pidfd, SIGKILL, NULL, 0) < 0 ? -errno : 0;
+	return r;
+}
+
+int container_freeze(struct container *container)
+{
+	int r;
+
+	if (container->freeze_fd < 0)
+		container->freeze_fd = cgroup_open_freeze(container->cgroup_fd);
+	if (container->freeze_fd < 0)
+		return container->freeze_fd;
+	r = cgroup_set_frozen(container->freeze_fd, true);
+	if (r < 0)
+		(void)container_thaw(container);
+	return r;
+}
+
+int container_thaw(struct container *container)
+{
+	int r = container->freeze_fd < 0 ? 0 : cgroup_set_frozen(container->freeze_fd, false);
+
+	if (r == 0) {
+		fd_close(container->freeze_fd);
+		container->freeze_fd = -EBADF;
+	}
+	return r;
 }
 
 int container_reap(const struct container *container, int *code, int *status)

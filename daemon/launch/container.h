@@ -13,6 +13,7 @@ struct container {
 	int pidfd;     /* readable when the process has ended */
 	int cgroup_fd; /* its directory */
 	int events_fd; /* its cgroup.events: POLLPRI at each change */
+	int freeze_fd; /* its cgroup.freeze, from a freeze until the thaw, which needs no descriptor then */
 };
 
 /* Marks a container as none. */
@@ -35,7 +36,17 @@ static inline bool container_exists(const struct container *container)
  * (pid_namespaces(7)), and a default action is what its author expects. Returns 1 when it was killed so. */
 int container_signal(const struct container *container, int signal);
 
+/* Kills all of it. Where there is no descriptor for that the first process is, which takes the others along. */
 int container_kill(const struct container *container);
+
+/* Asks the kernel to freeze all of it; that has happened when events_fd says so. -errno: it goes on, or soon
+ * does.
+ */
+int container_freeze(struct container *container);
+
+/* Has it go on, where it was frozen. -errno: it does not, which may be tried again; not for want of
+ * descriptors. */
+int container_thaw(struct container *container);
 
 /* Collects the ended process: its si_code and si_status as waitid(2) gives them. -EAGAIN: it still lives. */
 int container_reap(const struct container *container, int *code, int *status);

@@ -83,6 +83,14 @@ static void assert_events(int fd, bool populated, bool frozen)
 	assert_int_equal(events.frozen, frozen);
 }
 
+static void set_frozen(int fd, bool frozen)
+{
+	autoclose int freeze_fd = cgroup_open_freeze(fd);
+
+	assert_true(freeze_fd >= 0);
+	assert_int_equal(cgroup_set_frozen(freeze_fd, frozen), 0);
+}
+
 static void test_events(void **state)
 {
 	autoclose int fd = cgroup_create(cgroups.fd, "a");
@@ -95,10 +103,10 @@ static void test_events(void **state)
 	pid = cgroups_fork(fd, cgroups_pause, NULL);
 	/* Again and again from the same descriptor. */
 	assert_events(events_fd, true, false);
-	assert_int_equal(cgroup_set_frozen(fd, true), 0);
+	set_frozen(fd, true);
 	cgroups_wait(fd, true, true);
 	assert_events(events_fd, true, true);
-	assert_int_equal(cgroup_set_frozen(fd, false), 0);
+	set_frozen(fd, false);
 	cgroups_wait(fd, true, false);
 	assert_events(events_fd, true, false);
 	assert_int_equal(cgroup_kill(fd), 0);
@@ -138,16 +146,16 @@ static void test_freeze(void **state)
 	close(from[1]);
 	assert_int_equal(write(to[1], "1", 1), 1);
 	assert_int_equal(read(from[0], &byte, 1), 1);
-	assert_int_equal(cgroup_set_frozen(fd, true), 0);
+	set_frozen(fd, true);
 	cgroups_wait(fd, true, true);
 	assert_int_equal(write(to[1], "2", 1), 1);
 	pollfd = (struct pollfd){.fd = from[0], .events = POLLIN};
 	assert_int_equal(poll(&pollfd, 1, 0), 0);
-	assert_int_equal(cgroup_set_frozen(fd, false), 0);
+	set_frozen(fd, false);
 	assert_int_equal(read(from[0], &byte, 1), 1);
 	assert_int_equal(byte, '2');
 	/* Killed while it is frozen, without being thawed first. */
-	assert_int_equal(cgroup_set_frozen(fd, true), 0);
+	set_frozen(fd, true);
 	cgroups_wait(fd, true, true);
 	assert_int_equal(cgroup_kill(fd), 0);
 	assert_true(killed(pid));
@@ -164,7 +172,7 @@ static void test_destroy_tree(void **state)
 			 cgroups_fork(d, cgroups_pause, NULL)};
 
 	(void)state;
-	assert_int_equal(cgroup_set_frozen(b, true), 0);
+	set_frozen(b, true);
 	cgroups_wait(c, true, true);
 	assert_int_equal(cgroup_destroy_tree(cgroups.fd, "a"), 0);
 	assert_false(exists(cgroups.fd, "a"));

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include "cgroups.h"
@@ -149,7 +150,8 @@ static void test_none(void **state)
 	(void)state;
 	container_init(&container);
 	assert_false(container_exists(&container));
-	assert_true(container.pidfd < 0 && container.cgroup_fd < 0 && container.events_fd < 0);
+	assert_true(container.pidfd < 0 && container.cgroup_fd < 0 && container.events_fd < 0 &&
+		    container.freeze_fd < 0);
 	container_finish(&container);
 	container_finish(&container);
 	assert_false(container_exists(&container));
@@ -192,6 +194,44 @@ static void test_descriptors(void **state)
 	assert_int_equal(fcntl(opened.pidfd, F_GETFD), -1);
 	assert_int_equal(fcntl(opened.cgroup_fd, F_GETFD), -1);
 	assert_int_equal(fcntl(opened.events_fd, F_GETFD), -1);
+}
+
+static rlim_t allow_descriptors(rlim_t n)
+{
+	struct rlimit before, limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = (struct rlimit){n, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return before.rlim_cur;
+}
+
+/* Without one more descriptor it is not frozen; what is frozen is thawed, and killed. */
+static void test_no_descriptor(void **state)
+{
+	struct fixture *fixture = *state;
+	struct container *container = &fixture->container;
+	rlim_t before;
+
+	start(fixture, run_ordinary);
+	before = allow_descriptors(3);
+	assert_int_equal(container_freeze(container), -EMFILE);
+	allow_descriptors(before);
+	assert_int_equal(container_thaw(container), 0); /* which is not frozen */
+	assert_int_equal(container_freeze(container), 0);
+	assert_int_equal(container_freeze(container), 0);
+	cgroups_wait(container->cgroup_fd, true, true);
+	allow_descriptors(3);
+	assert_int_equal(container_thaw(container), 0);
+	allow_descriptors(before);
+	cgroups_wait(container->cgroup_fd, true, false);
+	assert_true(container->freeze_fd < 0);
+	assert_int_equal(container_freeze(container), 0);
+	cgroups_wait(container->cgroup_fd, true, true);
+	allow_descriptors(3);
+	assert_int_equal(container_kill(container), 0);
+	allow_descriptors(before);
+	assert_ended(fixture, CLD_KILLED, SIGKILL);
 }
 
 /* Finishing lets go of it; the process is nobody's business then. */
@@ -313,10 +353,19 @@ static void test_reap_codes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_none), TEST(open_fails),          TEST(descriptors),
-		TEST(finish_keeps_process),  TEST(signal_with_handler), TEST(signal_without_handler),
-		TEST(signal_kills_all),      TEST(signal_ignored),      TEST(signal_blocked),
-		TEST(signal_harmless),       TEST(signal_after_end),    TEST(reap_codes),
+		cmocka_unit_test(test_none),
+		TEST(open_fails),
+		TEST(descriptors),
+		TEST(no_descriptor),
+		TEST(finish_keeps_process),
+		TEST(signal_with_handler),
+		TEST(signal_without_handler),
+		TEST(signal_kills_all),
+		TEST(signal_ignored),
+		TEST(signal_blocked),
+		TEST(signal_harmless),
+		TEST(signal_after_end),
+		TEST(reap_codes),
 	};
 	int failed;
 
