@@ -2,6 +2,7 @@
 #include "freeze.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "cause.h"
 #include "clock.h"
@@ -55,6 +56,23 @@ static void on_held_data(uv_poll_t *poll, int status, int events)
 	site_dispatch_from(site, EVENT_CONNECTION, "data on an open connection", &cause);
 }
 
+/* Whether the program may owe an answer: to one of those whose connections are held; or to a datagram, which
+ * nobody holds once it is taken. */
+static bool owes_answer(const struct site *site)
+{
+	const struct run *run = site->run;
+	bool datagrams = false;
+
+	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++) {
+		if (listener_taken_lately(site->listeners[i]))
+			return true;
+		datagrams |= site->listeners[i]->address->type == SOCK_DGRAM;
+	}
+	if (run->hold.n == 0 && !datagrams)
+		return false;
+	return run->hold.owed || hold_pending(&run->hold) || !container_at_rest(&run->container);
+}
+
 void freeze_complete(struct site *site, const char *by)
 {
 	struct run *run = site->run;
@@ -76,6 +94,8 @@ void freeze_complete(struct site *site, const char *by)
 	}
 	STRETCH("held", site->name);
 	notify_receive(site->daemon->notify);
+	if (site->state != STATE_FREEZING) /* it has brought more than messages: see daemon_take_launched() */
+		return;
 	if (run->spoke) {
 		site_dispatch(site, EVENT_WAKE, busy_reason_text(BUSY_ANNOUNCED));
 		return;
@@ -84,8 +104,7 @@ void freeze_complete(struct site *site, const char *by)
 		site_dispatch(site, EVENT_CONNECTION, busy_reason_text(BUSY_CONNECTION));
 		return;
 	}
-	if (run->hold.n > 0 &&
-	    (run->hold.owed || hold_pending(&run->hold) || !container_at_rest(&run->container))) {
+	if (owes_answer(site)) {
 		run->asked = run->hold.owed;
 		site_dispatch(site, EVENT_CONNECTION, "a request is being answered");
 		return;

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -19,6 +21,7 @@
 
 #include "account.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "log.h"
 #include "source-filter.h"
 #include "str.h"
@@ -357,9 +360,19 @@ int listener_update(const struct listener *listener, const struct site_spec *spe
 	return 0;
 }
 
+/* When the packet came in that a program has taken last: SIOCGSTAMP of socket(7), which also has the kernel
+ * take that down from now on. -ENOENT: none was taken since then. */
+static int taken_at(const struct listener *listener, struct timespec *ret)
+{
+	if (listener->address->type != SOCK_DGRAM || address_family(listener->address) == AF_UNIX)
+		return -EOPNOTSUPP;
+	return ioctl(listener->fd, SIOCGSTAMPNS, ret) < 0 ? -errno : 0;
+}
+
 struct listener *listener_create(uv_loop_t *loop, int fd, ino_t inode, const struct address *address)
 {
 	struct listener *listener = calloc(1, sizeof *listener);
+	struct timespec taken;
 
 	if (!listener)
 		return NULL;
@@ -370,6 +383,7 @@ struct listener *listener_create(uv_loop_t *loop, int fd, ino_t inode, const str
 	listener->fd = fd;
 	listener->inode = inode;
 	listener->address = address;
+	(void)taken_at(listener, &taken);
 	return listener;
 }
 
@@ -388,6 +402,17 @@ bool listener_pending(const struct listener *listener)
 	struct pollfd pollfd = {.fd = listener->fd, .events = POLLIN};
 
 	return poll(&pollfd, 1, 0) > 0;
+}
+
+bool listener_taken_lately(const struct listener *listener)
+{
+	struct timespec taken;
+	uint64_t now_us = clock_realtime_us(), taken_us;
+
+	if (taken_at(listener, &taken) < 0)
+		return false;
+	taken_us = (uint64_t)taken.tv_sec * 1000000 + (uint64_t)taken.tv_nsec / 1000;
+	return taken_us <= now_us && now_us - taken_us < LISTENER_OWED_MS * UINT64_C(1000);
 }
 
 int listener_dropped(const struct listener *listener, uint64_t *ret)

@@ -67,6 +67,12 @@ bool listener_address_free(const struct site_spec *spec, const struct address *a
 /* Whether something waits in the queue now. */
 bool listener_pending(const struct listener *listener);
 
+/* Whether a program may be answering a datagram: it has taken one that came in less than LISTENER_OWED_MS ago.
+ * Only of UDP does the kernel say so; else false, and also where the program asks for the time of each packet
+ * itself. */
+#define LISTENER_OWED_MS 1000
+bool listener_taken_lately(const struct listener *listener);
+
 /* How many packets the kernel has dropped instead of giving them to the listener: those of sources that
  * IPAddressAllow= and IPAddressDeny= keep out, and connections or datagrams for which the queue had no room. Of
  * unix sockets, which drop nothing, 0. -errno. */
