@@ -35,6 +35,7 @@
 #include "watch.h"
 
 #define STARVED_MS        1000
+#define VERDICTS_A_TURN   16  /* each is a freeze: who comes meanwhile does not wait for all of them */
 #define OWN_FILES         256 /* the daemon's own, and what it opens for a moment */
 #define FILES_A_CONTAINER 4   /* pidfd, cgroup, cgroup.events, the reaper's cgroup or else cgroup.freeze */
 
@@ -77,15 +78,19 @@ static void on_verdict(uv_async_t *async)
 	struct daemon *daemon = async->data;
 	struct reaper_verdict verdict;
 	struct looker_answer answer;
+	unsigned n = 0;
 
-	while (reaper_next_verdict(daemon->reaper, &verdict)) {
+	while (n < VERDICTS_A_TURN && reaper_next_verdict(daemon->reaper, &verdict)) {
 		struct site *site = daemon_site_by_id(daemon, verdict.id);
 
+		n++;
 		if (!site || site->state != STATE_AWAKE)
 			continue;
 		site->run->stop_when_frozen = verdict.verdict == IDLE_STOP;
 		site_dispatch(site, EVENT_FREEZE, "idle");
 	}
+	if (n == VERDICTS_A_TURN)
+		uv_async_send(async); /* there may be more */
 	while (looker_next_answer(daemon->looker, &answer))
 		explain_answered(daemon, &answer);
 }
@@ -144,10 +149,9 @@ static void raise_open_files(struct daemon *daemon)
 
 unsigned daemon_files_left(const struct daemon *daemon)
 {
-	rlim_t used = OWN_FILES + daemon->n_listeners;
+	rlim_t used =
+		OWN_FILES + daemon->n_listeners + (rlim_t)daemon->n_runs * FILES_A_CONTAINER + daemon->n_held;
 
-	for (const struct run *run = daemon->runs; run; run = run->next)
-		used += FILES_A_CONTAINER + run->hold.n;
 	return used < daemon->max_files ? (unsigned)(daemon->max_files - used) : 0;
 }
 

@@ -43,7 +43,8 @@ struct daemon {
 	struct refused *refused; /* files that are not in force, hash by site */
 	struct group *groups;    /* slices, hash by name */
 	struct refused *refused_slices;
-	struct run *runs; /* list: sites that are not cold */
+	struct run *runs;        /* list: sites that are not cold */
+	unsigned n_runs, n_held; /* of them, and of the connections that they hold */
 	uint64_t next_id;
 	struct admission admission;
 	struct openings openings;

@@ -31,14 +31,12 @@ static void on_data(uv_poll_t *poll, int status, int events)
 /* What cannot be looked at counts as being served. */
 static bool serving(struct run *run)
 {
-	struct daemon *daemon = run->site->daemon;
 	bool found;
 
-	hold_release(&run->hold); /* it may have been frozen for long */
-	if (hold_take(&run->hold, &daemon->loop, &run->container, daemon_files_left(daemon), on_data, NULL) < 0)
+	if (run_hold(run, on_data, NULL) < 0) /* anew: it may have been frozen for long */
 		return true;
 	found = hold_serving(&run->hold, run->plan->spec);
-	hold_release(&run->hold);
+	run_let_go(run);
 	return found;
 }
 

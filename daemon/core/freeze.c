@@ -84,8 +84,7 @@ void freeze_complete(struct site *site, const char *by)
 	}
 	run_unwatch_freeze(run);
 	STRETCH("frozen", site->name);
-	r = hold_take(&run->hold, &site->daemon->loop, &run->container, daemon_files_left(site->daemon),
-		      on_held_data, site);
+	r = run_hold(run, on_held_data, site);
 	if (r < 0) {
 		log_warning("site %s: stays awake, its connections cannot be held while frozen: %s", site->name,
 			    strerror(-r));

@@ -75,6 +75,7 @@ struct run *run_create(struct site *site)
 	run->timer.data = run;
 	run->open_handles = 1;
 	DL_APPEND(site->daemon->runs, run);
+	site->daemon->n_runs++;
 	return run;
 }
 
@@ -84,9 +85,10 @@ void run_destroy(struct run *run)
 		return;
 	run_untrack(run);
 	ladder_cancel(run);
-	hold_release(&run->hold);
+	run_let_go(run);
 	run_detach(run);
 	DL_DELETE(run->site->daemon->runs, run);
+	run->site->daemon->n_runs--;
 	plan_unref(run->plan);
 	fd_close(run->gate_fd);
 	free(run->listener_fds);
@@ -273,6 +275,23 @@ void run_unwatch_freeze(struct run *run)
 {
 	if (container_exists(&run->container))
 		uv_poll_stop(&run->events_poll);
+}
+
+int run_hold(struct run *run, uv_poll_cb callback, void *data)
+{
+	struct daemon *daemon = run->site->daemon;
+	int r;
+
+	run_let_go(run);
+	r = hold_take(&run->hold, &daemon->loop, &run->container, daemon_files_left(daemon), callback, data);
+	daemon->n_held += run->hold.n;
+	return r;
+}
+
+void run_let_go(struct run *run)
+{
+	run->site->daemon->n_held -= run->hold.n;
+	hold_release(&run->hold);
 }
 
 void run_set_timer(struct run *run, uint64_t timeout_us)

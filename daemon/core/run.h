@@ -30,6 +30,10 @@ void run_enforce(struct run *run);
 int run_watch_freeze(struct run *run);
 void run_unwatch_freeze(struct run *run);
 
+/* Holds the connections of a container that is frozen, anew: see hold_take(). */
+int run_hold(struct run *run, uv_poll_cb callback, void *data);
+void run_let_go(struct run *run);
+
 /* Arms the timer, once; SPEC_INFINITY: it is stopped. */
 void run_set_timer(struct run *run, uint64_t timeout_us);
 

@@ -43,7 +43,7 @@ static void signal_container(struct site *site)
 
 	run->signalled = true;
 	run_unwatch_freeze(run);
-	hold_release(&run->hold);
+	run_let_go(run);
 	STRETCH("signalling", site->name);
 	r = container_signal(&run->container, run->plan->spec->kill_signal);
 	if (r < 0 && r != -ESRCH)
@@ -149,7 +149,7 @@ void stop_complete(struct site *site, enum site_state state, const char *by)
 	opening_end(run);
 	if (state == STATE_FAILED && !(site->leaving || daemon->stopping)) {
 		run_untrack(run);
-		hold_release(&run->hold);
+		run_let_go(run);
 		run_detach(run);
 		site_set_state(site, STATE_FAILED, by);
 		return;

@@ -211,7 +211,7 @@ void wake_complete(struct site *site, const char *by)
 		run_unwatch_freeze(run);
 		ladder_cancel(run);
 		STRETCH("waking", site->name);
-		hold_release(&run->hold);
+		run_let_go(run);
 		STRETCH("let-go", site->name);
 		run->stop_when_frozen = false;
 		run->page_by = NULL;

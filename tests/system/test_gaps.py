@@ -9,7 +9,7 @@ import pytest
 import tasks
 from fuse import StalledFile
 from gaps import Gaps
-from harness import TORPORD, HttpConnection, VarlinkError, wait_until
+from harness import TEMPLATES, TORPORD, HttpConnection, VarlinkError, wait_until
 
 KINDS = ["tcp", "unix"]
 VISITORS = ["a new connection", "an open connection"]
@@ -240,3 +240,39 @@ def test_a_sandbox_is_made_at_the_usual_priority(torpor, gaps):
         assert torpor.visit("b", other, "/counter").text == "1\n"
     finally:
         over.set()
+
+
+MANY = 48  # three times as many as are put to sleep at once
+
+
+def scans(torpor):
+    """How often the thread that looks for idle sites has waited for its next look."""
+    return sum(task.switches for task in tasks.tasks(torpor.pid).values() if not task.gone and task.name == "reaper")
+
+
+def test_many_who_fall_asleep_keep_nobody_waiting(torpor, gaps):
+    """All are found idle while the first of them is put to sleep; who comes to another site then is let in before the
+    last of them is."""
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nScanIntervalSec=50ms\n")
+    torpor.write_template("many", TEMPLATES["static"])
+    names = [f"many{number}" for number in range(MANY)]
+    for name in names:
+        torpor.add_site(name, template="many")
+    address = torpor.add_site("a")
+    torpor.start(environment={"TORPOR_STRETCH": gaps.path})
+    for name in names:
+        torpor.call("Wake", site=name)
+    with contextlib.ExitStack() as stack:
+        visitors = []
+
+        def come():
+            first = scans(torpor)
+            wait_until(lambda: scans(torpor) >= first + 20, "scans")  # a second: all have been idle for longer
+            visitors.append(stack.enter_context(HttpConnection(address)))
+            visitors[0].send("/")
+        gaps.doing["freezing"] = come
+        torpor.write_template("many", TEMPLATES["static"].replace("FreezeAfterSec=infinity", "FreezeAfterSec=200ms"))
+        wait_until(lambda: gaps.reached.count("freezing") == MANY, "all to fall asleep")
+        assert visitors[0].receive().status == 200
+    last_start = len(gaps.reached) - 1 - gaps.reached[::-1].index("starting")
+    assert "freezing" in gaps.reached[last_start:]
