@@ -45,6 +45,7 @@ struct daemon {
 	struct refused *refused_slices;
 	struct run *runs;        /* list: sites that are not cold */
 	unsigned n_runs, n_held; /* of them, and of the connections that they hold */
+	struct run *processes;   /* hash by the pid of the container: those that have one */
 	uint64_t next_id;
 	struct admission admission;
 	struct openings openings;

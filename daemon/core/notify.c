@@ -68,10 +68,10 @@ static struct site *find_sender(struct daemon *daemon, pid_t pid)
 {
 	enum notify_access access;
 	struct site *site;
+	struct run *run;
 
-	for (struct run *run = daemon->runs; run; run = run->next)
-		if (run->container.pid == pid)
-			return run->plan->spec->notify_access != NOTIFY_NONE ? run->site : NULL;
+	if ((run = run_of_process(daemon, pid)))
+		return run->plan->spec->notify_access != NOTIFY_NONE ? run->site : NULL;
 	site = site_of_process(daemon, pid);
 	if (!site || !site->run)
 		return NULL;
@@ -82,14 +82,18 @@ static struct site *find_sender(struct daemon *daemon, pid_t pid)
 	return NULL;
 }
 
-/* What it has said of itself counts as long as it runs, whether it is being watched just now or not. */
+/* What it has said of itself counts as long as it runs, whether it is being watched just now or not. It has
+ * said so before it was frozen, however long that has waited to be read. */
 static void announce(struct site *site)
 {
 	struct run *run = site->run;
+	bool busy = run->busy || run->busy_until_ns > clock_now_ns();
 
-	run->spoke |= run->busy || run->busy_until_ns > clock_now_ns();
+	run->spoke |= busy;
 	if (run->tracked)
 		reaper_announce(site->daemon->reaper, site->id, run->busy, run->busy_until_ns);
+	else if (busy && site_rule(site->state)->asleep)
+		site_dispatch(site, EVENT_WAKE, busy_reason_text(BUSY_ANNOUNCED));
 }
 
 /* It asks for more time: to start, to stop, or before it is hibernated. */

@@ -165,13 +165,21 @@ void run_enforce(struct run *run)
 			   plan->devices);
 }
 
+static void close_container(struct run *run)
+{
+	if (run->hh.tbl)
+		HASH_DEL(run->site->daemon->processes, run);
+	container_finish(&run->container);
+}
+
 int run_attach(struct run *run)
 {
 	struct daemon *daemon = run->site->daemon;
 	int r = container_open(&run->container, run->job.pid, daemon->delegation.fd, run->plan->cgroup);
 
 	if (r == 0) {
-		r = uv_poll_init(&daemon->loop, &run->pidfd_poll, run->container.pidfd);
+		HASH_ADD_INT(daemon->processes, container.pid, run);
+		r = run->hh.tbl ? uv_poll_init(&daemon->loop, &run->pidfd_poll, run->container.pidfd) : -ENOMEM;
 		if (r == 0) {
 			run->pidfd_poll.data = run;
 			run->open_handles++;
@@ -190,7 +198,7 @@ int run_attach(struct run *run)
 		}
 		if (run->pidfd_poll.data)
 			uv_close((uv_handle_t *)&run->pidfd_poll, on_closed);
-		container_finish(&run->container);
+		close_container(run);
 	}
 	/* Without a descriptor it cannot be supervised: end it now. It is a child that nobody has waited for,
 	 * so the pid is its own, and with it, the first of its pid namespace, goes all that it has started. */
@@ -198,6 +206,14 @@ int run_attach(struct run *run)
 	(void)waitpid(run->job.pid, NULL, 0);
 	(void)cgroup_remove(daemon->delegation.fd, run->plan->cgroup);
 	return r;
+}
+
+struct run *run_of_process(const struct daemon *daemon, pid_t pid)
+{
+	struct run *run;
+
+	HASH_FIND_INT(daemon->processes, &pid, run);
+	return run;
 }
 
 int run_enter_group(struct run *run)
@@ -238,7 +254,7 @@ void run_detach(struct run *run)
 	uv_close((uv_handle_t *)&run->events_poll, on_closed);
 	uv_close((uv_handle_t *)&run->pidfd_poll, on_closed);
 	enforcement_finish(&run->enforcement);
-	container_finish(&run->container);
+	close_container(run);
 	r = cgroup_remove(daemon->delegation.fd, run->plan->cgroup);
 	if (r < 0)
 		log_warning("site %s: cgroup %s cannot be removed: %s", run->site->name, run->plan->cgroup,

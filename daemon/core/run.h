@@ -16,6 +16,9 @@ void run_destroy(struct run *run);
 /* Takes hold of the process that the run's job has started, and watches for its end. -errno. */
 int run_attach(struct run *run);
 
+/* The run whose container's first process that is, or NULL. */
+struct run *run_of_process(const struct daemon *daemon, pid_t pid);
+
 /* Lets go of a container that has ended, and removes its cgroup. */
 void run_detach(struct run *run);
 

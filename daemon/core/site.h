@@ -25,6 +25,7 @@ struct site;
 /* What a site has only while it is not cold: a failed start, a container, the timers of its state. */
 struct run {
 	struct run *prev, *next; /* of the daemon's runs */
+	UT_hash_handle hh;       /* by the pid of its container, in the daemon's processes */
 	struct site *site;
 	struct container container;
 	struct launch_plan *plan; /* the plan it was started with; one reference */

@@ -2,10 +2,12 @@
 """A visitor comes between any two steps of freezing, paging out, stopping and waking, and has an answer. Each gap is
 held open until the visitor is in it."""
 import contextlib
+import socket
 import threading
 
 import pytest
 
+import cgroups
 import tasks
 from fuse import StalledFile
 from gaps import Gaps
@@ -276,3 +278,30 @@ def test_many_who_fall_asleep_keep_nobody_waiting(torpor, gaps):
         assert visitors[0].receive().status == 200
     last_start = len(gaps.reached) - 1 - gaps.reached[::-1].index("starting")
     assert "freezing" in gaps.reached[last_start:]
+
+
+MESSAGES = 100  # more than are read before a freeze counts
+# A network namespace of its own, of which it is a setting how many may wait in a socket.
+LONG_QUEUES = ["unshare", "--net", "sh", "-c", 'echo 512 > /proc/sys/net/unix/max_dgram_qlen && exec "$@"', "sh"]
+
+
+def test_what_a_program_said_before_a_freeze_is_heard_after_it(torpor, gaps):
+    """That it is busy; others had said so much before that it was not read in time."""
+    address = str(torpor.run / "a.sock")
+    torpor.add_site("a", address, container={"NotifyAccess": "all"})
+    torpor.start(environment={"TORPOR_STRETCH": gaps.path}, wrapper=LONG_QUEUES)
+    with HttpConnection(address) as connection, torpor.events("a") as events, torpor.connection() as control:
+        connection.get()
+        torpor.wait_state("a", "awake")
+        pid, cgroup = torpor.status("a")["pid"], torpor.cgroup_of("a")
+
+        def speak():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+                for _ in range(MESSAGES):
+                    other.sendto(b"STATUS=x", str(torpor.run / "notify"))
+            assert connection.get("/notify?TORPOR_BUSY=1").text == "ok\n"
+            wait_until(lambda: tasks.tasks(pid)[pid].at_rest, "rest")
+        gaps.doing["freezing"] = speak
+        gaps.doing["freeze-asked"] = lambda: wait_until(lambda: cgroups.is_frozen(cgroup), "a frozen cgroup")
+        control.send("Freeze", {"site": "a"})
+        assert events.wait_event(from_="frozen", to="awake")["reason"] == "it says that it is busy"
