@@ -30,6 +30,8 @@
 #define TCP_STATES                                                                                             \
 	(1U << TCP_ESTABLISHED | 1U << TCP_SYN_RECV | 1U << TCP_FIN_WAIT1 | 1U << TCP_FIN_WAIT2 |              \
 	 1U << TCP_CLOSE_WAIT | 1U << TCP_LAST_ACK | 1U << TCP_CLOSING | 1U << TCP_TIME_WAIT)
+/* Of them those whose program may not have them yet: the states after a close(2) are none of these. */
+#define WAITING_STATES  (1U << TCP_ESTABLISHED | 1U << TCP_SYN_RECV | 1U << TCP_CLOSE_WAIT)
 #define TIMER_TIME_WAIT 3                  /* idiag_timer of what the kernel remembers of a closed connection */
 #define TIME_WAIT_US    UINT64_C(60000000) /* TCP_TIMEWAIT_LEN of the kernel, not to be configured */
 
@@ -42,6 +44,8 @@ struct sockdiag {
 	int fd; /* owned; negative: to be opened */
 	uint32_t sequence;
 	uint32_t unix_show; /* UDIAG_SHOW_... */
+	uint32_t tcp_states;
+	uint8_t tcp_extensions;
 	char buffer[RECEIVE_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
 
@@ -61,6 +65,8 @@ int sockdiag_create(struct sockdiag **ret)
 		return -ENOMEM;
 	diag->fd = -EBADF;
 	diag->unix_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN;
+	diag->tcp_states = TCP_STATES;
+	diag->tcp_extensions = 1U << (INET_DIAG_INFO - 1);
 	*ret = diag;
 	return 0;
 }
@@ -68,6 +74,12 @@ int sockdiag_create(struct sockdiag **ret)
 void sockdiag_show_peers(struct sockdiag *diag)
 {
 	diag->unix_show |= UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS;
+}
+
+void sockdiag_show_waiting(struct sockdiag *diag)
+{
+	diag->tcp_states = WAITING_STATES;
+	diag->tcp_extensions = 0;
 }
 
 void sockdiag_destroy(struct sockdiag *diag)
@@ -125,8 +137,8 @@ static int request_dump(struct sockdiag *diag, enum sockdiag_table table)
 		request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.inet);
 		request.inet.sdiag_family = ipv6 ? AF_INET6 : AF_INET;
 		request.inet.sdiag_protocol = tcp ? IPPROTO_TCP : IPPROTO_UDP;
-		request.inet.idiag_states = tcp ? TCP_STATES : ~0U;
-		request.inet.idiag_ext = tcp ? 1U << (INET_DIAG_INFO - 1) : 0;
+		request.inet.idiag_states = tcp ? diag->tcp_states : ~0U;
+		request.inet.idiag_ext = tcp ? diag->tcp_extensions : 0;
 	}
 	return send_request(diag->fd, &request);
 }

@@ -49,6 +49,10 @@ int sockdiag_create(struct sockdiag **ret);
 /* From now on unix sockets are shown with their peers, which costs the kernel more. */
 void sockdiag_show_peers(struct sockdiag *diag);
 
+/* From now on TCP sockets are shown only while they may be waiting to be accepted, and without dates: what the
+ * kernel remembers of others, and counts, is not asked for. */
+void sockdiag_show_waiting(struct sockdiag *diag);
+
 /* The user that made the unix socket of this inode. -errno; -ENOENT: it is gone, or lives in another network
  * namespace; -ENODATA: this kernel does not tell. */
 int sockdiag_unix_uid(struct sockdiag *diag, uint32_t inode, uid_t *ret);

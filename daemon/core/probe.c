@@ -5,18 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <utlist.h>
+#include <uthash.h>
 
 #include "clock.h"
 #include "daemon.h"
 #include "fd.h"
 #include "log.h"
 #include "sockdiag.h"
+#include "stretch.h"
 #include "waiting.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define LOOK_APART_NS                                                                                          \
-	(10 * NS_PER_MS) /* between two looks at whatever listeners: one takes about half of a ms */
+	(10 * NS_PER_MS) /* at least between two looks at whatever listeners: one takes about half of a ms */
+#define LOOK_SHARE    10 /* a look that took so long is followed by as many times as long without one */
 #define SAME_APART_NS (100 * NS_PER_MS) /* between two looks at the same one */
 #define LOOKS_MAX     64                /* listeners in one look */
 #define EVENTS_MAX    64
@@ -31,7 +33,7 @@ struct probed {
 
 /* A listener that is not watched because of who waits there. */
 struct held {
-	struct held *prev, *next;
+	UT_hash_handle hh; /* by listener */
 	struct site *site;
 	struct listener *listener;
 	uint64_t due_ns;    /* CLOCK_MONOTONIC of the next look */
@@ -44,12 +46,13 @@ struct probes {
 	struct daemon *daemon;
 	struct probed *probed;
 	struct held *held;
-	struct sockdiag *diag;
-	int epoll_fd; /* edge-triggered: tells of those who come, not of those who wait */
+	struct sockdiag *diag; /* which shows those who wait */
+	int epoll_fd;          /* edge-triggered: tells of those who come, not of those who wait */
 	uv_poll_t poll;
 	uv_timer_t timer;
 	unsigned open_handles;
-	uint64_t looked_ns;
+	uint64_t next_ns;  /* CLOCK_MONOTONIC: no look until then */
+	uint64_t armed_ns; /* when the timer is due; UINT64_MAX: it is not */
 	bool complained;
 };
 
@@ -57,10 +60,10 @@ static void arm(struct probes *probes);
 
 static struct held *find_held(const struct probes *probes, const struct listener *listener)
 {
-	struct held *held;
+	struct held *held = NULL;
 
-	for (held = probes ? probes->held : NULL; held && held->listener != listener; held = held->next)
-		;
+	if (probes)
+		HASH_FIND_PTR(probes->held, &listener, held);
 	return held;
 }
 
@@ -92,7 +95,7 @@ static void drop(struct probes *probes, struct held *held)
 {
 	if (held->listening)
 		(void)epoll_ctl(probes->epoll_fd, EPOLL_CTL_DEL, held->listener->fd, NULL);
-	DL_DELETE(probes->held, held);
+	HASH_DEL(probes->held, held);
 	free(held);
 }
 
@@ -176,16 +179,32 @@ static void judge(struct probes *probes, struct held *held, const struct waiting
 	held->due_ns = now_ns + SAME_APART_NS; /* a flood of them is looked at so often */
 }
 
+/* Sees who waits at n listeners. The kernel goes through all connections of the host for that, on this thread:
+ * however many there are, most of its time is left for others. */
+static int take_look(struct probes *probes, struct waiting *waiting, size_t n, uint64_t *now_ns)
+{
+	uint64_t begun_ns = clock_now_ns(), pause_ns;
+	int r;
+
+	STRETCH("looking", "-");
+	r = waiting_look(probes->diag, waiting, n);
+	*now_ns = clock_now_ns();
+	pause_ns = (*now_ns - begun_ns) * LOOK_SHARE;
+	probes->next_ns = *now_ns + (pause_ns > LOOK_APART_NS ? pause_ns : LOOK_APART_NS);
+	return r;
+}
+
 /* One look at all whose time has come. */
-static void look(struct probes *probes, uint64_t now_ns)
+static void look(struct probes *probes)
 {
 	struct waiting waiting[LOOKS_MAX];
 	struct held *due[LOOKS_MAX], *held, *next;
+	uint64_t now_ns = clock_now_ns();
 	size_t n = 0;
 	int r;
 
 	for (held = probes->held; held; held = next) {
-		next = held->next;
+		next = held->hh.next;
 		if (held->due_ns > now_ns || n == LOOKS_MAX)
 			continue;
 		if (!listener_pending(held->listener)) {
@@ -197,8 +216,7 @@ static void look(struct probes *probes, uint64_t now_ns)
 	}
 	if (n == 0)
 		return;
-	r = waiting_look(probes->diag, waiting, n);
-	probes->looked_ns = now_ns;
+	r = take_look(probes, waiting, n, &now_ns);
 	if (r < 0 && !probes->complained)
 		log_warning("who waits at a listener cannot be read, so whoever it is wakes the site: %s",
 			    strerror(-r));
@@ -218,22 +236,41 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct probes *probes = timer->data;
 
-	look(probes, clock_now_ns());
+	look(probes);
 	arm(probes);
 }
 
-static void arm(struct probes *probes)
+/* Has the timer be due at that time; UINT64_MAX: never. */
+static void set_timer(struct probes *probes, uint64_t due_ns)
 {
-	uint64_t due_ns = UINT64_MAX, now_ns = clock_now_ns();
+	uint64_t now_ns = clock_now_ns();
 
-	for (const struct held *held = probes->held; held; held = held->next)
-		if (held->due_ns < due_ns)
-			due_ns = held->due_ns;
+	if (due_ns != UINT64_MAX && due_ns < probes->next_ns)
+		due_ns = probes->next_ns;
+	probes->armed_ns = due_ns;
 	if (due_ns == UINT64_MAX)
 		uv_timer_stop(&probes->timer);
 	else
 		uv_timer_start(&probes->timer, on_timer,
 			       due_ns > now_ns ? (due_ns - now_ns) / NS_PER_MS + 1 : 0, 0);
+}
+
+/* For the one whose time comes first: goes through all, as a look does. */
+static void arm(struct probes *probes)
+{
+	uint64_t due_ns = UINT64_MAX;
+
+	for (const struct held *held = probes->held; held; held = held->hh.next)
+		if (held->due_ns < due_ns)
+			due_ns = held->due_ns;
+	set_timer(probes, due_ns);
+}
+
+/* The time of one has come nearer, maybe nearer than that of all others. */
+static void arm_for(struct probes *probes, const struct held *held)
+{
+	if (held->due_ns < probes->armed_ns)
+		set_timer(probes, held->due_ns);
 }
 
 /* Somebody has come to a listener whose queue holds only those who have to wait. */
@@ -248,10 +285,11 @@ static void on_arrival(uv_poll_t *poll, int status, int events)
 	for (int i = 0; i < n; i++) {
 		struct held *held = find_held(probes, arrived[i].data.ptr);
 
-		if (held && held->looked_ns + SAME_APART_NS < held->due_ns)
-			held->due_ns = held->looked_ns + SAME_APART_NS;
+		if (!held || held->looked_ns + SAME_APART_NS >= held->due_ns)
+			continue;
+		held->due_ns = held->looked_ns + SAME_APART_NS;
+		arm_for(probes, held);
 	}
-	arm(probes);
 }
 
 static bool is_guarded(const struct site *site, const struct listener *listener)
@@ -271,11 +309,18 @@ bool probes_admit(struct site *site, struct listener *listener)
 		return true;
 	held->site = site;
 	held->listener = listener;
-	held->due_ns = probes->looked_ns + LOOK_APART_NS;
+	held->due_ns = probes->next_ns;
+	HASH_ADD_PTR(probes->held, listener, held);
+	if (!held->hh.tbl) {
+		free(held);
+		return true;
+	}
 	listener_unwatch(listener);
-	DL_APPEND(probes->held, held);
-	if (held->due_ns <= clock_now_ns())
-		look(probes, clock_now_ns());
+	if (held->due_ns > clock_now_ns()) {
+		arm_for(probes, held);
+		return false;
+	}
+	look(probes);
 	arm(probes);
 	return false;
 }
@@ -288,7 +333,8 @@ void probes_release(struct site *site, const struct listener *listener)
 	if (!held)
 		return;
 	drop(probes, held);
-	arm(probes);
+	if (!probes->held)
+		set_timer(probes, UINT64_MAX); /* else one turn of it may be for nothing */
 }
 
 bool probes_hold(const struct site *site, const struct listener *listener)
@@ -320,7 +366,7 @@ json_t *probes_report(const struct site *site)
 		return NULL;
 	object = json_pack("{s:I, s:I}", "put_off", (json_int_t)probed->put_off, "hung_up",
 			   (json_int_t)probed->hung_up);
-	for (const struct held *held = probes->held; held; held = held->next)
+	for (const struct held *held = probes->held; held; held = held->hh.next)
 		if (held->site == site && held->known && held->due_ns < due_ns)
 			due_ns = held->due_ns;
 	if (object && due_ns != UINT64_MAX)
@@ -345,8 +391,11 @@ int probes_create(struct daemon *daemon, struct probes **ret)
 	if (!probes)
 		return -ENOMEM;
 	probes->daemon = daemon;
+	probes->armed_ns = UINT64_MAX;
 	probes->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	r = probes->epoll_fd < 0 ? -errno : sockdiag_create(&probes->diag);
+	if (r == 0)
+		sockdiag_show_waiting(probes->diag);
 	if (r == 0)
 		r = uv_poll_init(&daemon->loop, &probes->poll, probes->epoll_fd);
 	if (r < 0) {

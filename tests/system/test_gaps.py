@@ -4,6 +4,7 @@ held open until the visitor is in it."""
 import contextlib
 import socket
 import threading
+import time
 
 import pytest
 
@@ -11,7 +12,7 @@ import cgroups
 import tasks
 from fuse import StalledFile
 from gaps import Gaps
-from harness import TEMPLATES, TORPORD, HttpConnection, VarlinkError, wait_until
+from harness import TEMPLATES, TORPORD, HttpConnection, VarlinkError, connect, wait_until
 
 KINDS = ["tcp", "unix"]
 VISITORS = ["a new connection", "an open connection"]
@@ -305,3 +306,22 @@ def test_what_a_program_said_before_a_freeze_is_heard_after_it(torpor, gaps):
         gaps.doing["freeze-asked"] = lambda: wait_until(lambda: cgroups.is_frozen(cgroup), "a frozen cgroup")
         control.send("Freeze", {"site": "a"})
         assert events.wait_event(from_="frozen", to="awake")["reason"] == "it says that it is busy"
+
+
+def test_looks_at_who_waits_leave_time_for_others(torpor, gaps):
+    """One that takes long, as the host has many connections, is followed by ten times as long without one."""
+    address = torpor.add_site("a", socket={"DeferAcceptSec": "30s"})
+    torpor.start(environment={"TORPOR_STRETCH": gaps.path})
+    looks = []
+
+    def look():
+        begun = time.monotonic()
+        time.sleep(0.2 if not looks else 0)
+        looks.append((begun, time.monotonic()))
+        gaps.doing["looking"] = look
+    gaps.doing["looking"] = look
+    for number in range(1, 3):
+        connect(address).close()
+        wait_until(lambda n=number: torpor.status("a").get("probes", {}).get("hung_up") == n, "a visitor who has hung up")
+    (begun, ended), (again, _) = looks[:2]
+    assert again - ended >= 9 * (ended - begun)

@@ -253,6 +253,58 @@ static void test_dump(void **unused)
 	close(listener_fd);
 }
 
+struct seen {
+	uint16_t port;
+	unsigned waiting, open, closed;
+};
+
+static void see_visit(const struct sockdiag_socket *socket, void *userdata)
+{
+	struct seen *seen = userdata;
+
+	assert_false(socket->dated);
+	if (socket->port != seen->port)
+		return;
+	seen->waiting += socket->inode == 0 && socket->state == TCP_ESTABLISHED && socket->rqueue == 1;
+	seen->open += socket->inode != 0;
+	seen->closed += socket->state == TCP_FIN_WAIT1 || socket->state == TCP_FIN_WAIT2;
+}
+
+/* A connection that waits with a byte, one that has been accepted, and one that was closed. */
+static void test_show_waiting(void **unused)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int listener_fd = socket(AF_INET, SOCK_STREAM, 0), clients[3], closed, open;
+	socklen_t length = sizeof in;
+	struct sockdiag *diag;
+	struct seen seen;
+
+	(void)unused;
+	assert_return_code(bind(listener_fd, (struct sockaddr *)&in, sizeof in), errno);
+	assert_return_code(listen(listener_fd, 3), errno);
+	assert_return_code(getsockname(listener_fd, (struct sockaddr *)&in, &length), errno);
+	for (unsigned i = 0; i < 3; i++) {
+		clients[i] = socket(AF_INET, SOCK_STREAM, 0);
+		assert_return_code(connect(clients[i], (struct sockaddr *)&in, length), errno);
+	}
+	assert_int_equal(send(clients[2], "x", 1, 0), 1);
+	closed = accept(listener_fd, NULL, NULL);
+	open = accept(listener_fd, NULL, NULL);
+	close(closed);
+	seen = (struct seen){.port = in.sin_port};
+	assert_int_equal(sockdiag_create(&diag), 0);
+	sockdiag_show_waiting(diag);
+	assert_int_equal(sockdiag_dump(diag, SOCKDIAG_TCP4, see_visit, &seen), 0);
+	assert_int_equal(seen.waiting, 1);
+	assert_int_equal(seen.open, 1);
+	assert_int_equal(seen.closed, 0);
+	sockdiag_destroy(diag);
+	for (unsigned i = 0; i < 3; i++)
+		close(clients[i]);
+	close(open);
+	close(listener_fd);
+}
+
 /* No descriptor left for the netlink socket: a failure now, none later. */
 static void test_no_descriptor(void **unused)
 {
@@ -277,7 +329,7 @@ int main(void)
 		cmocka_unit_test(test_dump),         cmocka_unit_test(test_no_descriptor),
 		cmocka_unit_test(test_parse_status), cmocka_unit_test(test_parse_interrupted),
 		cmocka_unit_test(test_parse_stale),  cmocka_unit_test(test_parse_cut),
-		cmocka_unit_test(test_parse_noise),
+		cmocka_unit_test(test_parse_noise),  cmocka_unit_test(test_show_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
