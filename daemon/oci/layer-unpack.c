@@ -9,11 +9,13 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "blob-feed.h"
 #include "cleanup.h"
 #include "oci-blob.h"
 #include "unpack-protocol.h"
@@ -24,11 +26,14 @@ struct unpacking {
 	const char *blob;                 /* its path, for errors */
 	int folder_fd;                    /* where it goes */
 	int answer_fd;                    /* the program's */
+	struct blob_feed feed;            /* what it is given */
 	char record[UNPACK_RECORD_BYTES]; /* the one that is being read */
 	size_t record_bytes;
 	int error;
 	struct diag *diag;
 };
+
+static const char cancelled[] = "given up, as torpord stops";
 
 static int fail(struct unpacking *u, int error, const char *what)
 {
@@ -87,39 +92,66 @@ static bool read_answer(struct unpacking *u)
 	return n > 0;
 }
 
+static void check_read(struct unpacking *u, int r)
+{
+	if (r < 0)
+		fail(u, r, strerror(-r));
+}
+
+/* What the program had no use for belongs to the blob, too. */
+static void check_digest(struct unpacking *u, int cancel_fd)
+{
+	struct pollfd cancel = {cancel_fd, POLLIN, 0};
+	int r;
+
+	while (u->error == 0 && (r = blob_feed_pass(&u->feed)) != 0) {
+		check_read(u, r);
+		if (poll(&cancel, 1, 0) > 0)
+			fail(u, -ECANCELED, cancelled);
+	}
+	r = u->error == 0 ? blob_feed_check(&u->feed, u->layer->digest) : 0;
+	if (r == -EBADMSG)
+		fail(u, r, "is not what its digest says: damaged, or changed; copy the image anew");
+	else
+		check_read(u, r);
+}
+
 /* Until the program closes its end. */
 static void listen_to(struct unpacking *u, pid_t pid, int cancel_fd)
 {
-	struct pollfd fds[] = {{u->answer_fd, POLLIN, 0}, {cancel_fd, POLLIN, 0}};
+	struct pollfd fds[] = {{u->answer_fd, POLLIN, 0}, {cancel_fd, POLLIN, 0}, {-1, POLLOUT, 0}};
 	bool more = true;
 
 	while (more) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		fds[2].fd = u->feed.to_fd;
+		if (poll(fds, 3, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			fail(u, -errno, "cannot wait for torpor-unpack");
+			break;
+		}
 		if (fds[1].revents)
-			fail(u, -ECANCELED, "given up, as torpord stops");
+			fail(u, -ECANCELED, cancelled);
+		if (u->error == 0 && fds[2].revents)
+			check_read(u, blob_feed_send(&u->feed));
 		if (u->error == 0 && fds[0].revents)
 			more = read_answer(u);
 		if (u->error < 0)
 			break;
 	}
-	/* Nobody has waited for it yet, so the number is still its own; a pidfd may not be to be had, and it
-	 * may be waiting for its answer to be read. */
-	if (u->error < 0)
-		(void)kill(pid, SIGKILL);
+	/* Who closes its end otherwise than by exiting may be waited for no longer. Nobody else waits for it,
+	 * so the number is its own: no pidfd, which may not be to be had, does more. */
+	(void)kill(pid, SIGKILL);
 }
 
-static int spawn(const char *program, const struct oci_layer *layer, int blob_fd, int answer_fd, int folder_fd,
-		 pid_t *ret)
+static int spawn(const char *program, int blob_fd, int answer_fd, int folder_fd, pid_t *ret)
 {
-	char bytes[24];
-	char *argv[] = {(char *)"torpor-unpack", (char *)layer->digest, bytes, NULL}, *envp[] = {NULL};
+	char *argv[] = {(char *)"torpor-unpack", NULL}, *envp[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none;
 	int r;
 
-	snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)layer->bytes);
 	sigemptyset(&none);
 	if (posix_spawn_file_actions_init(&actions) != 0 || posix_spawnattr_init(&attributes) != 0)
 		return -ENOMEM;
@@ -135,32 +167,49 @@ static int spawn(const char *program, const struct oci_layer *layer, int blob_fd
 	return -r;
 }
 
+/* Waits for it, whatever it does. */
+static void attend(struct unpacking *u, pid_t pid, int cancel_fd)
+{
+	siginfo_t info = {0};
+
+	listen_to(u, pid, cancel_fd);
+	while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
+		;
+	if (info.si_code != CLD_EXITED || info.si_status != 0)
+		fail(u, -EBADMSG, "torpor-unpack was killed: is the layer larger than it should be?");
+	check_digest(u, cancel_fd);
+}
+
 /* Runs the program; what it says is in u. */
 static void run(struct unpacking *u, const char *program, int blob_fd, int cancel_fd)
 {
+	int pipe_fds[2], blob_fds[2], r;
 	char text[128];
-	siginfo_t info = {0};
-	int pipe_fds[2], r;
 	pid_t pid;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
 		fail(u, -errno, "no pipe can be made");
 		return;
 	}
-	r = spawn(program, u->layer, blob_fd, pipe_fds[1], u->folder_fd, &pid);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, blob_fds) < 0) {
+		fail(u, -errno, "no socket can be made");
+		fd_close(pipe_fds[0]);
+		fd_close(pipe_fds[1]);
+		return;
+	}
+	blob_feed_init(&u->feed, blob_fd, blob_fds[0], u->layer->bytes);
+	r = spawn(program, blob_fds[1], pipe_fds[1], u->folder_fd, &pid);
 	fd_close(pipe_fds[1]);
+	fd_close(blob_fds[1]);
 	u->answer_fd = pipe_fds[0];
 	if (r < 0) {
 		snprintf(text, sizeof text, "cannot be unpacked, as %.64s does not start: %s", program,
 			 strerror(-r));
 		fail(u, r, text);
 	} else {
-		listen_to(u, pid, cancel_fd);
-		while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
-			;
-		if (info.si_code != CLD_EXITED || info.si_status != 0)
-			fail(u, -EBADMSG, "torpor-unpack was killed: is the layer larger than it should be?");
+		attend(u, pid, cancel_fd);
 	}
+	blob_feed_finish(&u->feed);
 	fd_close(pipe_fds[0]);
 }
 

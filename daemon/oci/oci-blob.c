@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <nettle/sha2.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -54,18 +53,24 @@ int oci_read_file(int folder_fd, const char *path, json_t **ret, struct diag *di
 	return r < 0 ? r : oci_document_parse(text, bytes, path, ret, diag);
 }
 
+bool oci_digest_is(struct sha256_ctx *hash, const char *digits)
+{
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	char found[2 * SHA256_DIGEST_SIZE + 1];
+
+	sha256_digest(hash, sizeof digest, digest);
+	for (size_t i = 0; i < sizeof digest; i++)
+		snprintf(found + 2 * i, 3, "%02x", digest[i]);
+	return str_equal(found, digits);
+}
+
 static bool has_digest(const char *text, size_t bytes, const char *digest)
 {
-	uint8_t hash[SHA256_DIGEST_SIZE];
-	char digits[2 * SHA256_DIGEST_SIZE + 1];
-	struct sha256_ctx context;
+	struct sha256_ctx hash;
 
-	sha256_init(&context);
-	sha256_update(&context, bytes, (const uint8_t *)text);
-	sha256_digest(&context, sizeof hash, hash);
-	for (size_t i = 0; i < sizeof hash; i++)
-		snprintf(digits + 2 * i, 3, "%02x", hash[i]);
-	return str_equal(digits, digest);
+	sha256_init(&hash);
+	sha256_update(&hash, bytes, (const uint8_t *)text);
+	return oci_digest_is(&hash, digest);
 }
 
 int oci_read_blob(int folder_fd, const struct oci_descriptor *descriptor, json_t **ret, struct diag *diag)

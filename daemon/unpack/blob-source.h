@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <nettle/sha2.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 struct archive;
@@ -10,15 +8,13 @@ struct archive;
 /* The blob as libarchive reads it: with its digest on the way, and decompressed for another archive, which gets
  * no more than a bound, whether it copies or skips what it reads. */
 struct blob_source {
-	struct archive *blob; /* owned: decompresses */
-	struct sha256_ctx hash;
-	uint64_t bytes, bytes_max;
+	struct archive *blob;            /* owned: decompresses */
 	uint64_t plain_bytes, plain_max; /* decompressed */
 	uint8_t buf[64 * 1024];
 };
 
-/* bytes: of the blob; plain_max: of what it may decompress to. -ENOMEM. */
-int blob_source_init(struct blob_source *source, uint64_t bytes, uint64_t plain_max);
+/* plain_max: of what it may decompress to. -ENOMEM. */
+int blob_source_init(struct blob_source *source, uint64_t plain_max);
 
 /* A source that is all zero is fine. */
 void blob_source_finish(struct blob_source *source);
@@ -28,6 +24,3 @@ int blob_source_open(struct blob_source *source, struct archive *archive);
 
 /* What went wrong: with the source, or else with the archive that reads it. As archive_error_string(). */
 const char *blob_source_error(const struct blob_source *source, struct archive *archive);
-
-/* Reads what the archive has left, and says whether the whole is what the digits say. -errno: -EBADMSG. */
-int blob_source_check(struct blob_source *source, const char *digits);

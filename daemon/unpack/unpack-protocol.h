@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Between torpord and torpor-unpack, which reads the blob from descriptor 0, unpacks it into the folder
- * UNPACK_FOLDER_FD and says on descriptor 1 what it could not do: records of a byte, a text and a NUL. Its
- * arguments are the SHA-256 that the blob is to have, in hexadecimal digits, and its size in bytes. It exits
- * with 0 whatever it found, unless it cannot say so. */
+/* Between torpord and torpor-unpack, which reads the blob from descriptor 0 as far as it has use for it,
+ * unpacks it into the folder UNPACK_FOLDER_FD and says on descriptor 1 what it could not do: records of a byte,
+ * a text and a NUL. It exits with 0 whatever it found, unless it cannot say so. */
 
 #define UNPACK_FOLDER_FD 3
 

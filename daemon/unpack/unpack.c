@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* torpor-unpack DIGEST BYTES: one layer of an image, a tar archive, into a folder. Its maker is not trusted:
+/* torpor-unpack: one layer of an image, a tar archive, into a folder. Its maker is not trusted:
  * see confine.h for what is left to it should libarchive have a hole, unpack-protocol.h for how torpord calls
  * it. */
 
@@ -230,7 +230,7 @@ static bool set_up_archives(const struct layer *layer)
 	       archive_write_disk_set_options(layer->to, flags) == ARCHIVE_OK;
 }
 
-static struct layer *layer_create(uint64_t bytes)
+static struct layer *layer_create(void)
 {
 	struct layer *layer = calloc(1, sizeof *layer);
 
@@ -238,31 +238,25 @@ static struct layer *layer_create(uint64_t bytes)
 		return NULL;
 	layer->from = archive_read_new();
 	layer->to = archive_write_disk_new();
-	if (!set_up_archives(layer) || blob_source_init(&layer->source, bytes, UNPACKED_MAX) < 0) {
+	if (!set_up_archives(layer) || blob_source_init(&layer->source, UNPACKED_MAX) < 0) {
 		layer_destroy(layer);
 		return NULL;
 	}
 	return layer;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	struct layer *layer;
-	uint64_t bytes;
 	int r;
 
-	if (argc != 3 || str_to_u64(argv[2], &bytes) < 0)
-		return EXIT_FAILURE;
 	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* names of archives are UTF-8, where they are not bytes */
-	layer = layer_create(bytes);
+	layer = layer_create();
 	r = layer ? confine(UNPACK_FOLDER_FD) : -ENOMEM;
-	if (r < 0) {
+	if (r < 0)
 		(void)refuse("torpor-unpack cannot begin: %s", strerror(-r));
-	} else {
-		r = unpack(layer);
-		if (r == 0 && blob_source_check(&layer->source, argv[1]) < 0)
-			(void)refuse("is not what its digest says: damaged, or changed; copy the image anew");
-	}
+	else
+		(void)unpack(layer);
 	layer_destroy(layer);
 	return EXIT_SUCCESS;
 }

@@ -99,7 +99,7 @@ static int read_headers(const void *data, size_t bytes, uint64_t plain_max, char
 	assert_non_null(source);
 	put_on_stdin(data, bytes);
 	assert_int_equal(archive_read_support_format_tar(archive), ARCHIVE_OK);
-	assert_int_equal(blob_source_init(source, bytes, plain_max), 0);
+	assert_int_equal(blob_source_init(source, plain_max), 0);
 	r = blob_source_open(source, archive);
 	while (r == ARCHIVE_OK && (r = archive_read_next_header(archive, &entry)) == ARCHIVE_OK)
 		n++;
