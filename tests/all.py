@@ -35,9 +35,9 @@ SOME_FAILED, NONE_CHOSEN = 1, 5  # pytest's exit codes
 RETRIED_MOST = 3  # more that fail at once are no accident of a busy machine
 # What the sanitizers see of the whole: the tests of the daemon itself; not the many of servers and of torporctl's
 # output, which the plain build runs, nor those that count processes and pages, of which a sanitizer has its own.
-SYSTEM_PLAIN = {"test_chain.py", "test_demo.py", "test_first_request.py", "test_leaks.py",
-                "test_security.py", "test_security_fake.py", "test_templates.py", "test_torporctl_fake.py",
-                "test_torporctl_hostile.py", "test_torporctl_terminal.py"}
+SYSTEM_PLAIN = {"test_chain.py", "test_demo.py", "test_first_request.py", "test_front.py", "test_leaks.py",
+                "test_security.py", "test_security_fake.py", "test_template_settings.py", "test_templates.py",
+                "test_torporctl_fake.py", "test_torporctl_hostile.py", "test_torporctl_terminal.py"}
 
 
 def junit_cases(path):

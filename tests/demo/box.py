@@ -17,6 +17,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "system"))
 
 import cgroups  # noqa: E402
+import front  # noqa: E402
 from varlink import Connection, Events, VarlinkError  # noqa: E402
 
 BUILD = (REPOSITORY / os.environ.get("TORPOR_BUILD", "build")).resolve()
@@ -29,43 +30,6 @@ PROGRAMS = {"nginx": "nginx-light", "gunicorn": "gunicorn", "node": "nodejs", "p
 START_SECONDS = 30
 STOP_SECONDS = 40  # more than any site's TimeoutStopSec=
 PR_SET_PDEATHSIG = 1
-
-# The front web server is a site itself. Its servers are the example that ships, with this box's folders and port.
-FRONT_SITE = """\
-[Site]
-Description=The front web server of all others
-
-[Socket]
-ListenStream={address}
-
-[Container]
-User=www-data
-ExecStart=/usr/sbin/nginx -e stderr -c /front/nginx.conf
-Environment="NGINX=3;"
-BindReadOnlyPaths={front}:/front %t/listen {www}:/srv/www /etc/nginx/fastcgi_params
-NonBlocking=yes
-KillSignal=SIGQUIT
-
-[Hibernate]
-StopAfterSec=infinity
-"""
-FRONT_CONF = """\
-daemon off;
-worker_processes 1;
-pid /tmp/nginx.pid;
-error_log stderr crit;
-events {{ worker_connections 1024; }}
-http {{
-	access_log off;
-	client_body_temp_path /tmp/body;
-	proxy_temp_path /tmp/proxy;
-	fastcgi_temp_path /tmp/fastcgi;
-	uwsgi_temp_path /tmp/uwsgi;
-	scgi_temp_path /tmp/scgi;
-	server_names_hash_bucket_size 128;
-{servers}
-}}
-"""
 
 
 class Trouble(Exception):
@@ -151,12 +115,9 @@ class Box:
                    "[Hibernate]\n" + "".join(f"{key}={value}\n" for key, value in hibernate.items()))
 
     def write_front(self, php_sites):
-        servers = (REPOSITORY / "units/examples/nginx-front.conf").read_text()
-        servers = (servers.replace("/run/torpor/", f"{self.run}/").replace("listen 80", f"listen 127.0.0.1:{self.port}")
-                   .replace("php.example.com", " ".join(php_sites)))
-        self.write(self.folder / "front" / "nginx.conf", FRONT_CONF.format(servers=servers))
-        self.write(self.etc / "sites" / "front.site",
-                   FRONT_SITE.format(address=f"127.0.0.1:{self.port}", front=self.folder / "front", www=self.www))
+        conf, site = front.files(f"127.0.0.1:{self.port}", self.run, self.folder / "front", self.www, php_sites)
+        self.write(self.folder / "front" / "nginx.conf", conf)
+        self.write(self.etc / "sites" / "front.site", site)
 
     def make_readable(self):
         """For www-data, whatever the umask."""

@@ -65,9 +65,10 @@ class HttpConnection:
         self.file.close()
         self.socket.close()
 
-    def send(self, path, close=False):
-        extra = "Connection: close\r\n" if close else ""
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\n{extra}\r\n".encode())
+    def send(self, path, close=False, headers=None):
+        lines = {"Host": "test", **({"Connection": "close"} if close else {}), **(headers or {})}
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\n{text}\r\n".encode())
 
     def receive(self):
         line = self.file.readline()
@@ -101,11 +102,11 @@ class HttpConnection:
             raise ConnectionResetError("closed inside an answer")
         return data
 
-    def get(self, path="/", close=False):
-        self.send(path, close)
+    def get(self, path="/", close=False, headers=None):
+        self.send(path, close, headers)
         return self.receive()
 
 
-def http_get(address, path="/", timeout=TIMEOUT):
+def http_get(address, path="/", timeout=TIMEOUT, headers=None):
     with HttpConnection(address, timeout) as connection:
-        return connection.get(path, close=True)
+        return connection.get(path, close=True, headers=headers)

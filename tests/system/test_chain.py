@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import cgroups
-from databases import MariaDB
+from databases import MariaDB, Redis
 from client import http_get
 from harness import REPOSITORY
 from servers import APPS, Php, fastcgi_get, install_templates
@@ -117,6 +117,47 @@ def test_both_hibernate_by_themselves(torpor, blog):
         for events in (one, other):
             events.wait_event(to="cold")
     assert blog() == 2
+
+
+COUNTER = """\
+import http.server, os, socket
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        with socket.socket(socket.AF_UNIX) as cache:
+            cache.connect(os.environ["CACHE"])
+            cache.sendall(b"INCR hits\\r\\n")
+            body = cache.recv(100)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+http.server.ThreadingHTTPServer(("", 9000), Handler).serve_forever()
+"""
+
+
+def test_a_cache(torpor):
+    """The example of a Redis server, used by a site of www-data that mounts its socket, as the example says."""
+    install_templates(torpor)
+    program, data, names = torpor.directory / "counter.py", torpor.directory / "data", ("app", "redis")
+    program.write_text(COUNTER)
+    Redis().provide(data, "redis")
+    shutil.copy(EXAMPLES / "redis.site", torpor.etc / "sites")
+    torpor.write_drop_in("redis", "here.conf", f"[Container]\nBindPaths={data}:/var/lib/torpor/redis\n"
+                                               "[Hibernate]\nFreezeAfterSec=infinity\nStopAfterSec=infinity\n")
+    mounts, = re.findall(r"BindReadOnlyPaths=(\S+)", (EXAMPLES / "redis.site").read_text())
+    app = torpor.add_site("app", exec_start="/usr/bin/python3 /counter.py", container={
+        "User": "www-data", "BindPort": "9000", "Environment": "CACHE=%t/listen/redis.sock",
+        "BindReadOnlyPaths": [f"{program}:/counter.py", mounts]})
+    torpor.start()
+    for number in range(1, 4):
+        assert http_get(app).text == f":{number}\r\n"
+        for name in names:
+            torpor.wait_state(name, "awake")
+            torpor.freeze(name)
+    torpor.call("Stop", site="redis")
+    assert http_get(app).text == ":4\r\n"
 
 
 RELAY = """\
