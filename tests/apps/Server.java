@@ -20,7 +20,8 @@ public class Server {
                 body.flush();
                 Thread.sleep(1000);
             }
-            String rest = "ersion=%s\ncount=%d\n".formatted(System.getProperty("java.version"), count.incrementAndGet());
+            String rest = "ersion=%s\ncount=%d\nheap=%d\n".formatted(System.getProperty("java.version"),
+                    count.incrementAndGet(), Runtime.getRuntime().maxMemory());
             body.write(rest.getBytes());
         } catch (InterruptedException interrupted) {
             throw new IOException(interrupted);

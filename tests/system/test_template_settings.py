@@ -42,6 +42,49 @@ def memory_max(template):
     return int(re.search(r"^MemoryMax=(\d+)M$", template_text(template), re.M)[1]) * MIB
 
 
+# Memory.
+
+@pytest.mark.parametrize("kind, variable", [(Java(), "JAVA_TOOL_OPTIONS")], ids=["java"])
+def test_heaps(torpor, www, kind, variable):
+    """Below MemoryMax=, which neither sees, on a host of any size: with options that are about something else too. As
+    large as a site says that raises both."""
+    other, larger = suggested(kind.template, f"{variable}=")
+    environments = {"plain": {}, "other": {"Environment": other}, "larger": {"Environment": larger}}
+    addresses = {name: add_site(torpor, www, kind, name, container=container)
+                 for name, container in environments.items()}
+    torpor.start()
+
+    def heap(name):
+        response = kind.get(addresses[name], name)
+        kind.check(response)
+        return int(response.fields["heap"])
+
+    with concurrent.futures.ThreadPoolExecutor(len(addresses)) as pool:
+        heaps = dict(zip(addresses, pool.map(heap, addresses)))
+    assert memory_max(kind.template) / 3 < heaps["plain"] < memory_max(kind.template) * 0.9
+    assert heaps["other"] == heaps["plain"]
+    assert 0.9 < heaps["larger"] / MIB / int(re.search(r"(\d+)m?\"?$", larger)[1]) < 1.15
+
+
+def test_memcached_full(torpor, www):
+    """With the limit that the head suggests, more items than it holds leave room below MemoryMax=."""
+    setting, = suggested("memcached", "TORPOR_MEMCACHED=")
+    limit = int(re.search(r"--memory-limit=(\d+)", setting)[1])
+    address = add_site(torpor, www, Memcached(), "cache", container={"Environment": setting})
+    torpor.start()
+    item = bytes(100_000)
+    with connect(address) as sock, sock.makefile("rb") as file:
+        for number in range(limit * MIB * 5 // 4 // len(item)):
+            sock.sendall(b"set %d 0 0 %d noreply\r\n%b\r\n" % (number, len(item), item))
+        sock.sendall(b"stats\r\n")
+        stats = dict(line.split()[1:3] for line in iter(file.readline, b"END\r\n"))
+    assert int(stats[b"evictions"]) > 0
+    torpor.wait_state("cache", "awake")
+    pid, = torpor.processes("cache")
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    assert int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.M)[1]) * 1024 < memory_max("memcached") * 0.75
+
+
 # Who may do what.
 
 def may_connect(user, address):
