@@ -106,3 +106,52 @@ def test_those_without_a_password(torpor, www, kind):
     users = ("root", "www-data", "nobody")
     assert [may_connect(user, own) for user in users] == [True, False, False]
     assert [may_connect(user, shared) for user in users] == [True, True, False]
+
+
+def test_apache_htaccess(torpor, www):
+    """What a shared host's files say: passwords, groups, addresses that the front web server says, the words of version
+    2.2, compression, listings. None of it opens a file whose name begins with a dot."""
+    name = "shop.example.com"
+    password = 'AuthType Basic\nAuthName shop\nAuthUserFile "/srv/www/%s/.htpasswd"\n' % name
+    # The folder's .htaccess, and what a stranger, one who knows the password and the visitor get.
+    rules = {
+        "password": (password + "Require valid-user\n", (401, 200, 401)),
+        "group": (password + f"AuthGroupFile /srv/www/{name}/.htgroup\nRequire group staff\n", (401, 200, 401)),
+        "other": (password + f"AuthGroupFile /srv/www/{name}/.htgroup\nRequire group others\n", (401, 401, 401)),
+        "address": ("Require ip 203.0.113.0/24\n", (403, 403, 200)),
+        "order": ("Order deny,allow\nDeny from all\nAllow from 203.0.113.7\n", (403, 403, 200)),
+        "either": (password + "Require valid-user\nOrder deny,allow\nDeny from all\nAllow from 203.0.113.7\nSatisfy Any\n",
+                   (401, 200, 200)),
+        "open": ("Order allow,deny\nAllow from all\nSatisfy Any\n", (200, 200, 200)),
+        "listing": ("Options +Indexes +MultiViews\nIndexIgnore *.bak\nSetEnv SHOP open\n", (200, 200, 200)),
+    }
+    setting, = suggested("apache", "TORPOR_APACHE=RemoteIPHeader")
+    address = add_site(torpor, www, Apache(), name, container={"Environment": setting})
+    digest = base64.b64encode(hashlib.sha1(b"secret").digest()).decode()
+    (www / name / ".htpasswd").write_text(f"somebody:{{SHA}}{digest}\n")
+    (www / name / ".htgroup").write_text("staff: somebody\nothers: another\n")
+    (www / name / ".htaccess").write_text("AddOutputFilterByType DEFLATE text/html\n")
+    (www / name / "long.html").write_text("word " * 1000)
+    for folder, (text, _) in rules.items():
+        (www / name / folder).mkdir()
+        (www / name / folder / ".htaccess").write_text(text)
+        (www / name / folder / ("some file.txt" if folder == "listing" else "index.html")).write_text(folder)
+    known = {"Authorization": "Basic " + base64.b64encode(b"somebody:secret").decode()}
+    torpor.start()
+    for folder, (_, answers) in rules.items():
+        got = tuple(http_get(address, f"/{folder}/", headers=who).status for who in ({}, known, VISITOR))
+        assert (folder, got) == (folder, answers)
+        assert http_get(address, f"/{folder}/.htaccess", headers={**known, **VISITOR}).status in (401, 403)
+    assert http_get(address, "/.htpasswd").status == 403
+    assert "some file.txt" in http_get(address, "/listing/").text
+    assert http_get(address, "/long.html", headers={"Accept-Encoding": "gzip"}).headers["content-encoding"] == "gzip"
+
+
+def test_static_knows_visitors(torpor, www):
+    setting, = suggested("static", "TORPOR_NGINX=set_real_ip_from")
+    environment = setting.rstrip('"') + ' allow 203.0.113.7; deny all;"'
+    address = add_site(torpor, www, Static(), container={"Environment": environment})
+    torpor.start()
+    assert http_get(address, headers=VISITOR).status == 200
+    assert http_get(address, headers={"X-Forwarded-For": "203.0.113.8"}).status == 403
+    assert http_get(address).status == 403
