@@ -155,3 +155,38 @@ def test_static_knows_visitors(torpor, www):
     assert http_get(address, headers=VISITOR).status == 200
     assert http_get(address, headers={"X-Forwarded-For": "203.0.113.8"}).status == 403
     assert http_get(address).status == 403
+
+
+# What is written about them.
+
+def manual_example(title):
+    text = (REPOSITORY / "docs" / "torpor.site.5.in").read_text()
+    return re.search(rf"^{title}:\n\.Bd.*?\n(.*?)^\.Ed", text, re.M | re.S)[1].replace("\\e\n", "\\\n")
+
+
+@pytest.mark.parametrize("title", ["A site with a template that listens elsewhere, with more memory",
+                                   "A template's command, replaced"])
+def test_manual_examples(torpor, www, title):
+    """As they are, but for the port, and for the version that is installed."""
+    kind, name, listen = Php(), "shop.example.com", torpor.address()
+    text = manual_example(title).replace("127.0.0.1:9000", listen)
+    text = text.replace("php-fpm8.2", sorted(pathlib.Path("/usr/sbin").glob("php-fpm*"))[-1].name)
+    keys = {**kind.provide(www / name, name), "StandardOutput": "inherit"}
+    torpor.write_site(name, text)
+    torpor.write_drop_in(name, "here.conf", "[Container]\n" + "".join(f"{key}={value}\n" for key, value in keys.items())
+                         + "[Hibernate]\n" + "".join(f"{key}={value}\n" for key, value in NEVER.items()))
+    torpor.start()
+    address = listen if listen in text else kind.own_address(torpor, name)
+    assert [kind.check(kind.get(address, name)) for _ in range(2)] == [1, 2]
+    torpor.wait_state(name, "awake")
+    wait_until(lambda: len(torpor.processes(name)) >= kind.processes, "its processes")
+
+
+def test_files_named_are_installed():
+    """Where the templates say that they lie."""
+    result = subprocess.run(["meson", "introspect", "--installed", str(BUILD)], check=True, capture_output=True)
+    installed = set(json.loads(result.stdout).values())
+    named = {path for template in TEMPLATES.glob("*.template")
+             for path in re.findall(r"/usr/[\w/]*/torpor/[\w./-]*\w", template.read_text())}
+    assert any("/examples/" in path for path in named)
+    assert named <= installed
