@@ -414,6 +414,7 @@ void daemon_stop(struct daemon *daemon)
 		next = run->next;
 		site_dispatch(run->site, EVENT_STOP, "torpord stops");
 	}
+	grace_begin(daemon);
 	daemon_site_settled(daemon);
 }
 

@@ -6,6 +6,7 @@
 #include "admission.h"
 #include "config.h"
 #include "delegation.h"
+#include "grace.h"
 #include "host.h"
 #include "journal.h"
 #include "listener.h"
@@ -83,6 +84,7 @@ struct daemon {
 	uint64_t started_us; /* CLOCK_REALTIME */
 	uint64_t wakes;
 	bool stopping;
+	struct grace grace;
 	bool failed;    /* it stops because it cannot go on */
 	bool swap_full; /* the last page-out found no room, which has been said */
 };

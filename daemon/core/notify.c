@@ -100,12 +100,16 @@ static void announce(struct site *site)
 static void extend(struct site *site, uint64_t us)
 {
 	struct run *run = site->run;
-	uint64_t until_ns = clock_now_ns() + us * 1000;
+	uint64_t now_ns = clock_now_ns(), until_ns = now_ns + us * 1000;
 	bool ends = site->state == STATE_STOPPING;
 
+	if (ends)
+		us = grace_allowed_us(&site->daemon->grace, now_ns, us);
 	if ((site->state == STATE_STARTING || (ends && !run->killed && !run->drain.on)) &&
-	    us > state_timer_left_us(site))
+	    us > state_timer_left_us(site)) {
 		run_set_timer(run, us);
+		grace_extend(site);
+	}
 	/* It may be running already before torpord has heard that it has started. */
 	if (!ends && until_ns > run->busy_until_ns) {
 		run->busy_until_ns = until_ns;

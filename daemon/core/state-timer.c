@@ -9,11 +9,10 @@
 #include "networks.h"
 #include "run.h"
 
-#define FREEZE_TIMEOUT_US 2000000  /* a freeze that takes longer is undone (D state, FUSE) */
-#define KILL_RETRY_US     10000000 /* between two attempts to kill what does not die */
-#define RETRY_SHARE       8
-#define RETRY_LEAST_US    100000
-#define RETRY_MOST_US     10000000
+#define KILL_RETRY_US  10000000 /* between two attempts to kill what does not die */
+#define RETRY_SHARE    8
+#define RETRY_LEAST_US 100000
+#define RETRY_MOST_US  10000000
 
 /* Until the next try of what has not worked at a wake: a share of the time since then, at least, and at most.
  */
@@ -36,14 +35,15 @@ static uint64_t timer_length_us(const struct site *site, enum site_timer timer)
 	case TIMER_ACCEPT:
 		return site->run->stuck ? retry_us(site->run) : handover_look_us(site);
 	case TIMER_FREEZE:
-		return FREEZE_TIMEOUT_US;
+		return STATE_FREEZE_TIMEOUT_US;
 	case TIMER_FROZEN:
 		return ladder_left_us(site);
 	case TIMER_STOP:
 		if (site->run->killed)
 			return KILL_RETRY_US;
-		return container_exists(&site->run->container) && !site->run->signalled ? FREEZE_TIMEOUT_US
-											: spec->timeout_stop_us;
+		return container_exists(&site->run->container) && !site->run->signalled
+			       ? STATE_FREEZE_TIMEOUT_US
+			       : spec->timeout_stop_us;
 	case TIMER_BACKOFF:
 		return failure_backoff_us(site);
 	default:

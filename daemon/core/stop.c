@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "daemon.h"
 #include "failure.h"
 #include "handover.h"
@@ -137,6 +138,37 @@ void stop_go_on(struct site *site, enum site_event event)
 		kill_container(run);
 		state_timer_set(site);
 	}
+}
+
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+	return a > SPEC_INFINITY - b ? SPEC_INFINITY : a + b;
+}
+
+/* Until KillSignal= is sent: a start under way ends or is given up, then comes the drain. A freeze before a
+ * look may not finish, nor the one before the signal. */
+static uint64_t signal_left_us(const struct site *site)
+{
+	const struct run *run = site->run;
+	uint64_t now_ns = clock_now_ns(), left_us = 2 * STATE_FREEZE_TIMEOUT_US;
+
+	if (!container_exists(&run->container))
+		return sum(left_us, sum(state_timer_left_us(site), run->plan->spec->drain_us));
+	if (run->drain.on && run->drain.until_ns > now_ns)
+		left_us += (run->drain.until_ns - now_ns) / 1000;
+	return left_us;
+}
+
+uint64_t stop_left_us(const struct site *site)
+{
+	const struct run *run = site->run;
+	uint64_t left_us;
+
+	if (run->signalled || run->killed)
+		left_us = state_timer_left_us(site);
+	else
+		left_us = sum(signal_left_us(site), site->plan->spec->timeout_stop_us);
+	return run->network ? sum(left_us, run->plan->spec->timeout_stop_us) : left_us;
 }
 
 void stop_complete(struct site *site, enum site_state state, const char *by)

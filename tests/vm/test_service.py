@@ -126,6 +126,29 @@ def test_stop(torpor):
     assert [http_get(address, "/counter").text for address in addresses] == ["1\n"] * 3
 
 
+@pytest.fixture
+def short_stop(torpor):
+    """systemd would wait ten seconds for torpord's end."""
+    path = pathlib.Path("/run/systemd/system/torpor.service.d/short.conf")
+    path.parent.mkdir(parents=True)
+    path.write_text("[Service]\nTimeoutStopSec=10s\n")
+    systemctl("daemon-reload")
+    yield
+    path.unlink()
+    path.parent.rmdir()
+    systemctl("daemon-reload")
+
+
+def test_stop_takes_as_long_as_the_sites(torpor, short_stop):
+    """However short the service's own time is: torpord says that a site needs more."""
+    deaf = torpor.add_site("deaf", exec_start="/helpers/probe-server --ignore-term",
+                           container={"TimeoutStopSec": "20s"})
+    torpor.visit("deaf", deaf)
+    torpor.stop()
+    assert torpor.show("Result", "ExecMainStatus") == ["success", "0"]
+    torpor.start()
+
+
 def test_restart_keeps_the_run_folder(torpor):
     """What a control plane wrote is there again; so is a unix listener's file, with its owner and mode."""
     path = torpor.run / "sites" / "a.site"
