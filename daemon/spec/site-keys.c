@@ -451,7 +451,10 @@ static const struct key keys[] = {
 	 .help = "Sets both of them."},
 	{CONTAINER("StandardOutput", type_output, standard_output), .argument = "OUTPUT", .fallback = "journal",
 	 .help = "Where the program's output goes: journal; null; inherit (torpord's own); file:PATH "
-		 "(opened for writing); append:PATH; truncate:PATH."},
+		 "(opened for writing); append:PATH; truncate:PATH. journald counts the lines of all sites as "
+		 "torpor.service's, whose limit ships so high that it is none: with a lower LogRateLimitBurst= "
+		 "there "
+		 "a noisy site has the lines of others dropped. append:PATH has no such limit."},
 	{CONTAINER("StandardError", type_output, standard_error), .argument = "OUTPUT", .fallback = "inherit",
 	 .help = "The same for its errors; inherit is where StandardOutput= goes."},
 	{CONTAINER("SyslogIdentifier", type_string, syslog_identifier), .argument = "NAME",

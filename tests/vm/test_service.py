@@ -241,6 +241,30 @@ def test_output_in_the_journal(torpor, moment):
     assert not [line for line in errors if "from-c" in line]
 
 
+@pytest.fixture
+def strict_journal():
+    """journald with a limit of some lines for a service, where the unit does not say otherwise. Its streams outlive
+    its restart."""
+    path = pathlib.Path("/run/systemd/journald.conf.d/zz-strict.conf")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("[Journal]\nRateLimitIntervalSec=1h\nRateLimitBurst=5\n")
+    systemctl("restart", "systemd-journald")
+    yield
+    path.unlink()
+    systemctl("restart", "systemd-journald")
+
+
+def test_a_noisy_site_silences_nobody(torpor, strict_journal, moment):
+    """journald counts the lines of all as the service's."""
+    noisy, other = (torpor.add_site(name, container={"StandardOutput": "journal"}) for name in ("noisy", "other"))
+    with HttpConnection(noisy) as visitor:
+        for i in range(100):
+            assert visitor.get(f"/say?line-{i}").text == "ok\n"
+    assert http_get(other, "/say?hello").text == "ok\n"
+    wait_until(lambda: journal("--since", moment, "-t", "other") == ["hello"], "the line of the other one")
+    assert journal("--since", moment, "-t", "noisy") == [f"line-{i}" for i in range(100)]
+
+
 def test_control_socket(torpor):
     """Of root alone, unless a group is named."""
     script = "import sys; sys.path.insert(0, sys.argv[1]); from varlink import Connection; " \
