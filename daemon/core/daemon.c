@@ -12,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "arrivals.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "control.h"
@@ -459,6 +460,7 @@ static void tear_down(struct daemon *daemon)
 	networks_destroy(daemon->networks);
 	id_ranges_close(daemon->ranges);
 	watch_destroy(daemon->watch);
+	arrivals_destroy(daemon->arrivals);
 	admission_finish(&daemon->admission);
 	refused_clear_all(&daemon->refused);
 	refused_clear_all(&daemon->refused_slices);

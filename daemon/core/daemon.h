@@ -70,6 +70,7 @@ struct daemon {
 	struct inherited *inherited; /* owned */
 	int n_inherited;
 	struct watch *watch;
+	struct arrivals *arrivals; /* NULL: no refused site waits for an address */
 	struct control *control;
 	struct networks *networks;
 	struct unpacker *unpacker;

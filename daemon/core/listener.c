@@ -265,6 +265,18 @@ static int open_socket(const struct site_spec *spec, const struct address *addre
 	return steal_fd(&fd);
 }
 
+static const char *hint(int error)
+{
+	switch (error) {
+	case -EADDRINUSE:
+		return ": another program listens there";
+	case -EADDRNOTAVAIL:
+		return ": no such address on this host yet (FreeBind=yes listens all the same)";
+	default:
+		return "";
+	}
+}
+
 int listener_open(const struct site_spec *spec, const struct listener_spec *listener,
 		  struct inherited *inherited, int n_inherited, ino_t *inode, struct diag *diag)
 {
@@ -287,8 +299,7 @@ int listener_open(const struct site_spec *spec, const struct listener_spec *list
 	}
 	if (fd < 0)
 		return diag_set(diag, fd, spec->exec_origin.file, 0, "listener %s: %s: %s%s",
-				address_format(&listener->address, text), what, strerror(-fd),
-				fd == -EADDRINUSE ? ": another program listens there" : "");
+				address_format(&listener->address, text), what, strerror(-fd), hint(fd));
 	return fd;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrivals.h"
 #include "cleanup.h"
 #include "daemon.h"
 #include "group.h"
@@ -216,24 +217,32 @@ static enum outcome load(struct daemon *daemon, const char *name)
 	}
 	if (r < 0) {
 		refused_set(&daemon->refused, "site", name, r, &diag);
+		if (r == -EADDRNOTAVAIL)
+			arrivals_await(daemon);
 		return LOADED_REFUSED;
 	}
 	refused_clear(&daemon->refused, "site", name);
 	return outcome;
 }
 
-/* Units that were refused because somebody had their address: another unit's change may have freed it. */
+/* What need not be wrong with the unit, and may be over without a change of it. */
+static bool may_pass(int error)
+{
+	return error == -EADDRINUSE || error == -EADDRNOTAVAIL || error == -EMFILE;
+}
+
 static void retry_refused(struct daemon *daemon)
 {
 	struct refused *refused, *next;
 
 	HASH_ITER(hh, daemon->refused, refused, next)
-	if (refused->error == -EADDRINUSE || refused->error == -EMFILE) {
+	if (may_pass(refused->error)) {
 		autofree char *name = strdup(refused->name);
 
 		if (name)
 			(void)load(daemon, name);
 	}
+	arrivals_release(daemon);
 }
 
 static int compare_names(const void *key, const void *item)

@@ -23,8 +23,9 @@ void loader_apply(struct daemon *daemon, const char *name);
 void loader_apply_template(struct daemon *daemon, const char *name);
 
 /* When the loop comes round: applies what had to wait for a start to be over, and tries units again that were
- * refused for an address that somebody had, who may have given it up. Never at once: a site whose state is just
- * being changed, or that somebody's loop comes to next, would be replaced or be gone. */
+ * refused for an address that somebody had, who may have given it up, or that the host did not have. Never at
+ * once: a site whose state is just being changed, or that somebody's loop comes to next, would be replaced or
+ * be gone. */
 void loader_retry_soon(struct daemon *daemon);
 
 /* The paths of the files that a site's unit is made of, nearest first: a new array. */

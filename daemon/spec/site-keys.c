@@ -122,7 +122,9 @@ static const struct key keys[] = {
 	{SOCKET("ReusePort", type_bool, reuse_port), .argument = "BOOLEAN", .fallback = "no",
 	 .help = "Sets SO_REUSEPORT, so that other programs may listen on the same port."},
 	{SOCKET("FreeBind", type_bool, free_bind), .argument = "BOOLEAN", .fallback = "no",
-	 .help = "Sets IP_FREEBIND: the address need not be one of the host's yet."},
+	 .help = "Sets IP_FREEBIND: the address need not be one of the host's yet. Without it, a site whose "
+		 "address "
+		 "the host does not have is refused, and comes up by itself as soon as the host has it."},
 	{SOCKET("KeepAlive", type_bool, keep_alive), .argument = "BOOLEAN", .fallback = "no",
 	 .help = "Sets SO_KEEPALIVE on connections."},
 	{SOCKET("NoDelay", type_bool, no_delay), .argument = "BOOLEAN", .fallback = "no",

@@ -48,6 +48,7 @@ def test_kernel():
 def test_unit(torpor):
     """What torpor.service promises to torpord is what it gets."""
     assert torpor.show("Type", "Delegate", "OOMPolicy") == ["notify", "yes", "continue"]
+    assert torpor.show("TimeoutStopUSec") == "5min" and "network-online.target" in torpor.show("Wants").split()
     host = torpor.host()
     assert host["pid"] == torpor.pid
     assert set(host["controllers"]) == ALL_CONTROLLERS and not host["controllers_missing"] and not host["warnings"]
