@@ -39,18 +39,33 @@ int inherited_receive(struct inherited **ret)
 		return -ENOMEM;
 	for (int i = 0; i < n; i++) {
 		int fd = SD_LISTEN_FDS_START + i;
+		struct stat st;
 
-		if (address_from_fd(fd, &inherited[used].address) < 0) {
+		if (address_from_fd(fd, &inherited[used].address) < 0 || fstat(fd, &st) < 0) {
 			log_warning(
 				"descriptor %d of LISTEN_FDS is no socket that a site can listen on: closed",
 				fd);
 			fd_close(fd);
 			continue;
 		}
+		inherited[used].inode = st.st_ino;
 		inherited[used++].fd = fd;
 	}
 	*ret = inherited;
 	return used;
+}
+
+void inherited_give_back(struct inherited *inherited, int n, int *fd)
+{
+	struct stat st;
+
+	if (n == 0 || fstat(*fd, &st) < 0)
+		return;
+	for (int i = 0; i < n; i++)
+		if (inherited[i].fd < 0 && inherited[i].inode == st.st_ino) {
+			inherited[i].fd = steal_fd(fd);
+			return;
+		}
 }
 
 static int set_int(int fd, int level, int option, int value)

@@ -20,7 +20,8 @@ struct listener {
 /* Sockets that the service manager passed to torpord (LISTEN_FDS), to be matched by address. */
 struct inherited {
 	struct address address;
-	int fd; /* owned until taken; -EBADF then */
+	int fd;      /* owned until taken; -EBADF then */
+	ino_t inode; /* of the socket itself */
 };
 
 /* Who owns the files of a site's unix sockets; -1: torpord, as it made them. */
@@ -35,6 +36,10 @@ int listener_find_owner(const struct site_spec *spec, struct listener_owner *ret
 
 /* Takes over the sockets of sd_listen_fds(3). Returns how many, and *ret to be freed; or -errno. */
 int inherited_receive(struct inherited **ret);
+
+/* Takes a socket back that came from there, for a unit that comes later; -EBADF is in its place then. Another
+ * one stays where it is. */
+void inherited_give_back(struct inherited *inherited, int n, int *fd);
 
 /* Opens, binds and listens as the spec says, or takes a fitting socket out of inherited[]. A stale unix socket
  * is replaced; a live one is somebody's and never is. Returns the descriptor, or -errno with *diag. */

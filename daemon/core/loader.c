@@ -84,6 +84,14 @@ static int open_one(struct daemon *daemon, const struct site *site, const struct
 	return 0;
 }
 
+/* One that was opened for a unit that is refused. */
+static void discard(struct daemon *daemon, struct listener *listener)
+{
+	inherited_give_back(daemon->inherited, daemon->n_inherited, &listener->fd);
+	listener_close(listener, true);
+	daemon->n_listeners--;
+}
+
 /* Brings a spec into force on those that the site has already: on all of them, or on none. */
 static int update_listeners(const struct site *site, const struct site_spec *spec, struct diag *diag)
 {
@@ -122,10 +130,8 @@ static int open_listeners(struct daemon *daemon, const struct site *site, const 
 		r = update_listeners(site, spec, diag);
 	if (r < 0) {
 		for (unsigned i = 0; listeners && i < spec->n_listeners; i++)
-			if (listeners[i] && !find_listener(site, listeners[i]->address)) {
-				listener_close(listeners[i], true);
-				daemon->n_listeners--;
-			}
+			if (listeners[i] && !find_listener(site, listeners[i]->address))
+				discard(daemon, listeners[i]);
 		free(listeners);
 		return r;
 	}
@@ -161,8 +167,7 @@ static int put_in_force(struct daemon *daemon, struct site *site, struct site_sp
 			return 0;
 		}
 		for (unsigned i = 0; i < spec->n_listeners; i++)
-			listener_close(listeners[i], true);
-		daemon->n_listeners -= spec->n_listeners;
+			discard(daemon, listeners[i]);
 		free(listeners);
 		r = diag_set(diag, -ENOMEM, spec->exec_origin.file, 0, "out of memory");
 	}

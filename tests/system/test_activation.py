@@ -314,6 +314,23 @@ def test_sockets_of_the_service_manager(torpor):
     assert torpor.file_errors() == []
 
 
+def test_a_passed_socket_outlives_a_refusal(torpor):
+    """Of a unit that wants another address, too, at which somebody listens. Mended, it has the one that was passed."""
+    with socket.socket() as passed, socket.socket() as taken:
+        for sock in (passed, taken):
+            sock.bind((torpor.ip, 0))
+            sock.listen()
+        address, other = (f"{torpor.ip}:{sock.getsockname()[1]}" for sock in (passed, taken))
+        torpor.add_site("a", address, other)
+        torpor.start(sockets=[passed], socket_names=["a"])
+        inode = os.fstat(passed.fileno()).st_ino
+    error, = torpor.file_errors()
+    assert other in error["message"]
+    torpor.add_site("a", address)
+    torpor.wait_site("a")
+    assert int(http_get(address, "/listener").fields["inode"]) == inode
+
+
 def test_notify_type_waits_for_ready(torpor):
     address = torpor.add_site("a", exec_start="/helpers/probe-server --ready-after=300",
                               container={"Type": "notify"})
