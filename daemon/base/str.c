@@ -6,36 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 bool str_has_suffix(const char *text, const char *suffix)
 {
 	size_t length = strlen(text), tail = strlen(suffix);
 
 	return length > tail && str_equal(text + length - tail, suffix);
-}
-
-/* Length of the UTF-8 sequence at s (RFC 3629: no overlong forms, no surrogates) and its code point, or 0. */
-static size_t utf8_sequence(const unsigned char *s, uint32_t *code)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = s[0] < 0x80             ? 1
-			: (s[0] & 0xe0) == 0xc0 ? 2
-			: (s[0] & 0xf0) == 0xe0 ? 3
-			: (s[0] & 0xf8) == 0xf0 ? 4
-						: 0;
-
-	if (length < 2) {
-		*code = s[0];
-		return length;
-	}
-	*code = s[0] & (0x7fU >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		*code = *code << 6 | (s[i] & 0x3f);
-	}
-	if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
-		return 0;
-	return length;
 }
 
 static bool printable(uint32_t code)
@@ -50,27 +27,26 @@ static bool printable(uint32_t code)
 
 size_t str_escape(const char *text, char *out, size_t size)
 {
-	const unsigned char *s = (const unsigned char *)text;
 	size_t used = 0;
 
 	if (size == 0)
 		return 0;
-	while (*s) {
+	while (*text) {
 		uint32_t code;
-		size_t length = utf8_sequence(s, &code);
+		size_t length = utf8_sequence(text, &code);
 
 		if (length > 0 && printable(code)) {
 			if (used + length >= size)
 				break;
-			memcpy(out + used, s, length);
+			memcpy(out + used, text, length);
 			used += length;
-			s += length;
+			text += length;
 			continue;
 		}
 		if (used + 4 >= size)
 			break;
-		used += (size_t)snprintf(out + used, size - used, "\\x%02x", *s);
-		s++;
+		used += (size_t)snprintf(out + used, size - used, "\\x%02x", (unsigned char)*text);
+		text++;
 	}
 	out[used] = '\0';
 	return used;

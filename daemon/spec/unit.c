@@ -28,7 +28,7 @@ static int check_line(struct reader *r, const char *text, size_t length)
 
 	for (size_t i = 0; i < length;) {
 		unsigned char c = (unsigned char)text[i];
-		size_t step = comment || c < 0x80 ? 1 : utf8_sequence(text + i);
+		size_t step = comment || c < 0x80 ? 1 : utf8_sequence(text + i, NULL);
 
 		if (c == '\0')
 			return diag_set(r->diag, -EINVAL, r->path, r->line, "a NUL byte; expected text");

@@ -156,7 +156,7 @@ void words_quote(const char *word, enum words_flags flags, FILE *out)
 		putc('"', out);
 	while (*word) {
 		unsigned char c = (unsigned char)*word;
-		size_t length = utf8_sequence(word);
+		size_t length = utf8_sequence(word, NULL);
 
 		if (c == '\n')
 			fputs("\\n", out);

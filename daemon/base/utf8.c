@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "utf8.h"
 
-size_t utf8_sequence(const char *text)
+size_t utf8_sequence(const char *text, uint32_t *code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	const unsigned char *s = (const unsigned char *)text;
-	size_t length;
-	uint32_t code;
+	uint32_t found = s[0];
+	size_t length = s[0] < 0x80             ? 1
+			: (s[0] & 0xe0) == 0xc0 ? 2
+			: (s[0] & 0xf0) == 0xe0 ? 3
+			: (s[0] & 0xf8) == 0xf0 ? 4
+						: 0;
 
-	if (s[0] < 0x80)
-		return 1;
-	length = (s[0] & 0xe0) == 0xc0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : (s[0] & 0xf8) == 0xf0 ? 4 : 0;
-	if (length == 0)
-		return 0;
-	code = s[0] & (0x7fU >> length);
+	if (length > 1)
+		found &= 0x7fU >> length;
 	for (size_t i = 1; i < length; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-		code = code << 6 | (s[i] & 0x3f);
+		found = found << 6 | (s[i] & 0x3f);
 	}
-	if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+	if (length > 1 && (found < least[length] || found > 0x10ffff || (found >= 0xd800 && found <= 0xdfff)))
 		return 0;
+	if (code)
+		*code = found;
 	return length;
 }
 
