@@ -78,9 +78,8 @@ def test_who_is_never_ready(torpor):
     other = torpor.add_site("other")
     torpor.start()
     with torpor.events("never") as events, connect(never):
-        events.wait_event(to="starting")
+        events.wait_event(to="stopping")
         assert http_get(other).status == 200
-        assert events.transitions("never")[:2] == ["starting", "stopping"]
         for pid in torpor.processes("never"):
             os.kill(pid, signal.SIGKILL)
         events.wait_event(to="failed")
