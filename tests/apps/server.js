@@ -2,8 +2,7 @@
 const http = require('http');
 let count = 0;
 const server = http.createServer((request, response) => {
-  const heap = require('v8').getHeapStatistics().heap_size_limit;
-  const body = `version=${process.version}\ncount=${++count}\nheap=${heap}\n`;
+  const body = `version=${process.version}\ncount=${++count}\n`;
   response.writeHead(200, { 'Content-Length': body.length });
   response.write(body.slice(0, 1));
   setTimeout(() => response.end(body.slice(1)), request.url === '/slow' ? 1000 : 0);
