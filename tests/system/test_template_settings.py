@@ -15,7 +15,7 @@ import pytest
 
 from databases import Memcached, Redis
 from harness import BUILD, REPOSITORY, connect, http_get, wait_until
-from servers import NEVER, TEMPLATES, Apache, Java, Node, Php, Static, add_site, install_templates
+from servers import NEVER, TEMPLATES, Apache, Java, Php, Static, add_site, install_templates
 
 MIB = 1024 * 1024
 VISITOR = {"X-Forwarded-For": "203.0.113.7"}
