@@ -275,7 +275,7 @@ def test_many_who_fall_asleep_keep_nobody_waiting(torpor, gaps):
             visitors[0].send("/")
         gaps.doing["freezing"] = come
         torpor.write_template("many", TEMPLATES["static"].replace("FreezeAfterSec=infinity", "FreezeAfterSec=200ms"))
-        wait_until(lambda: gaps.reached.count("freezing") == MANY, "all to fall asleep")
+        wait_until(lambda: gaps.reached.count("freezing") >= MANY, "all to fall asleep")
         assert visitors[0].receive().status == 200
     last_start = len(gaps.reached) - 1 - gaps.reached[::-1].index("starting")
     assert "freezing" in gaps.reached[last_start:]
