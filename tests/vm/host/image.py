@@ -167,7 +167,7 @@ def install(build, root):
 
 
 def add_tests(repository, build, root, program, arguments):
-    for folder in ("templates", "tests/bench", "tests/system", "tests/vm"):
+    for folder in ("templates", "tests/apps", "tests/bench", "tests/system", "tests/vm"):
         shutil.copytree(repository / folder, root / TESTS / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(repository / "README.md", root / TESTS)
     (root / TESTS / "build/tests/helpers").mkdir(parents=True)
