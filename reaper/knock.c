@@ -13,11 +13,6 @@
 #include "fd.h"
 #include "verdict.h"
 
-static uint64_t instant_us(struct timespec time)
-{
-	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
 /* Only ever a socket: whoever may write to the folder could put anything into its place. */
 static int open_socket_file(const struct sockaddr_storage *address, socklen_t length)
 {
@@ -58,7 +53,7 @@ uint64_t knock_age_us(struct knock *knock, const struct sockaddr_storage *addres
 		return IDLE_NEVER;
 	now_us = clock_realtime_us();
 	now_ns = clock_now_ns();
-	knock->seen_us = instant_us(st.st_atim);
+	knock->seen_us = clock_date_us(st.st_atim);
 	knock->looked_ns = now_ns;
 	if (knock->seen_us == seen_us)
 		return IDLE_NEVER;

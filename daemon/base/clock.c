@@ -25,3 +25,8 @@ struct timespec clock_timespec(uint64_t ns)
 {
 	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 }
+
+uint64_t clock_date_us(struct timespec date)
+{
+	return (uint64_t)date.tv_sec * 1000000 + (uint64_t)date.tv_nsec / 1000;
+}

@@ -437,7 +437,7 @@ bool listener_taken_lately(const struct listener *listener)
 
 	if (taken_at(listener, &taken) < 0)
 		return false;
-	taken_us = (uint64_t)taken.tv_sec * 1000000 + (uint64_t)taken.tv_nsec / 1000;
+	taken_us = clock_date_us(taken);
 	return taken_us <= now_us && now_us - taken_us < LISTENER_OWED_MS * UINT64_C(1000);
 }
 

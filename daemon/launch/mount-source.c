@@ -109,11 +109,16 @@ int mount_source_clone(const struct mount_op *op, const char *source)
 	return clone_tree(op, AT_FDCWD, source, 0);
 }
 
+int mount_source_clone_fd(const struct mount_op *op, int fd)
+{
+	return clone_tree(op, fd, "", AT_EMPTY_PATH);
+}
+
 int mount_source_clone_trusted(const struct mount_op *op, const char *source)
 {
 	autoclose int fd = trusted_path_open(source);
 
-	return fd < 0 ? fd : clone_tree(op, fd, "", AT_EMPTY_PATH);
+	return fd < 0 ? fd : mount_source_clone_fd(op, fd);
 }
 
 int mount_source_unreadable(void)

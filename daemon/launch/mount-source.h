@@ -16,6 +16,9 @@ int mount_source_filesystem(const struct mount_op *op, const char *type, const c
 /* a clone of the host's source, */
 int mount_source_clone(const struct mount_op *op, const char *source);
 
+/* of what a descriptor is open for (O_PATH will do), */
+int mount_source_clone_fd(const struct mount_op *op, int fd);
+
 /* or one that a unit names: see trusted-path.h. */
 int mount_source_clone_trusted(const struct mount_op *op, const char *source);
 

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -90,15 +89,11 @@ static int open_bundle(const struct oci_image *image)
 	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
 	autoclose int folder_fd = open(image->folder, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -EBADF;
-	char own[48];
 
 	if (folder_fd < 0)
 		return -errno;
 	fd = (int)syscall(SYS_openat2, folder_fd, image->root, &how, sizeof how);
-	if (fd < 0)
-		return -errno;
-	snprintf(own, sizeof own, "/proc/thread-self/fd/%d", fd);
-	return mount_source_clone(&whole_tree, own);
+	return fd < 0 ? -errno : mount_source_clone_fd(&whole_tree, fd);
 }
 
 static int open_layers(struct root *root, const struct launch_plan *plan, const struct identity *identity)

@@ -16,6 +16,7 @@ import cgroups
 import transitions
 from client import HttpConnection, Response, connect, http_get  # noqa: F401  (for the tests)
 from daemon import Daemon, site_text, wait_until  # noqa: F401
+from tasks import SANITIZED  # noqa: F401
 from varlink import TIMEOUT, VarlinkError  # noqa: F401
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -23,7 +24,6 @@ BUILD = pathlib.Path(os.environ.get("TORPOR_BUILD", REPOSITORY / "build"))
 TORPORD = BUILD / "daemon/core/torpord"
 TORPORCTL = BUILD / "daemon/ctl/torporctl"
 HELPERS = BUILD / "tests/helpers"
-SANITIZED = os.environ.get("TORPOR_SANITIZED") == "1"
 SUPPRESSIONS = pathlib.Path(__file__).with_name("tsan.supp")
 
 # The sites of the tests build on these. Nothing hibernates by itself unless a test says so.
