@@ -23,6 +23,11 @@ static bool has_room(const struct admission *admission)
 	return admission->starting < admission->limit && admission->opening < admission->limit;
 }
 
+bool admission_is_crowded(const struct admission *admission)
+{
+	return admission->starting > 1 || admission->opening > 0 || admission->n_waiting > 0;
+}
+
 static int priority(const struct run *run)
 {
 	return run->plan->spec->priority;

@@ -31,6 +31,9 @@ void admission_finish(struct admission *admission);
 /* Starts the run's site now (wake_launch()), or when its turn comes. -ENOMEM. */
 int admission_request(struct admission *admission, struct run *run);
 
+/* Whether another start than one that has just begun is under way, or waits, or opens. */
+bool admission_is_crowded(const struct admission *admission);
+
 /* Starts one site at a time from now on, or as many as the limit says. */
 void admission_narrow(struct admission *admission, bool narrow);
 

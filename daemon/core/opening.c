@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "daemon.h"
 #include "fd.h"
+#include "turns.h"
 
 #define LOOK_LEAST_MS 1 /* between two looks, twice as long after each that has found nobody */
 #define LOOK_MOST_MS  8
@@ -79,6 +80,8 @@ static void leave(struct run *run)
 	else
 		daemon->admission.opening--;
 	run->opening.on = false;
+	daemon->openings.n_long -= run->long_turns;
+	turns_shorten(run);
 }
 
 static void on_look(uv_timer_t *timer);
@@ -87,7 +90,7 @@ static void set_timer(struct daemon *daemon)
 {
 	struct openings *openings = &daemon->openings;
 
-	if (!openings->first || daemon->admission.n_waiting == 0)
+	if (!openings->first || (daemon->admission.n_waiting == 0 && openings->n_long == 0))
 		uv_timer_stop(&openings->timer);
 	else if (!uv_is_active((uv_handle_t *)&openings->timer))
 		uv_timer_start(&openings->timer, on_look, openings->pause_ms, 0);
@@ -139,7 +142,8 @@ void opening_begin(struct run *run)
 	run->opening = (struct opening){.on = true, .visited = run->opening.visited || somebody_waits(run)};
 	DL_APPEND2(daemon->openings.first, run, opening.prev, opening.next);
 	daemon->admission.opening += !announces(run);
-	if (daemon->admission.n_waiting > 0)
+	daemon->openings.n_long += run->long_turns;
+	if (daemon->admission.n_waiting > 0 || run->long_turns)
 		look(daemon, false);
 }
 
@@ -147,8 +151,10 @@ void opening_end(struct run *run)
 {
 	struct daemon *daemon = run->site->daemon;
 
-	if (!run->opening.on)
+	if (!run->opening.on) {
+		turns_shorten(run);
 		return;
+	}
 	leave(run);
 	admission_go_on(&daemon->admission);
 	set_timer(daemon);

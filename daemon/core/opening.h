@@ -24,7 +24,8 @@ struct opening {
 /* All of a daemon; admission.h counts them. */
 struct openings {
 	struct run *first; /* list */
-	uv_timer_t timer;  /* for the next look, while somebody waits for what it finds */
+	unsigned n_long;   /* of them have long turns */
+	uv_timer_t timer;  /* for the next look, while somebody waits for what it finds, or has long turns */
 	uint64_t pause_ms; /* until then */
 };
 
@@ -35,7 +36,8 @@ void openings_close(struct daemon *daemon);
 /* The run's program has been executed; with Type=notify, and has not said yet that it is ready. */
 void opening_begin(struct run *run);
 
-/* It is about to end, or to be frozen, or with Type=notify is ready. Where it does not open, nothing. */
+/* It is about to end, or to be frozen, or with Type=notify is ready. Where it does not open, it only has usual
+ * turns from now on. */
 void opening_end(struct run *run);
 
 /* The run's start is about to ask for its place: where no other one waits, who has opened meanwhile gives his

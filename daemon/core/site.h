@@ -42,6 +42,7 @@ struct run {
 	bool job_in_flight;          /* the launcher has it */
 	bool queued;                 /* waits for admission */
 	bool admitted;               /* holds a place among the starts under way */
+	bool long_turns;             /* its threads have them: see turns.h */
 	bool failed_start;           /* what ends next is to blame: a start that took too long */
 	bool killed;                 /* cgroup.kill was written: how it ended is our doing */
 	bool signalled;              /* KillSignal= was sent */

@@ -106,12 +106,14 @@ void wake_launch(struct site *site)
 		run->listener_fds[i] = site->listeners[i]->fd;
 		set_nonblocking(site->listeners[i]->fd, spec->non_blocking);
 	}
+	run->long_turns = admission_is_crowded(&site->daemon->admission);
 	run->job = (struct launch_job){.id = ++site->daemon->next_id,
 				       .site = site->id,
 				       .plan = plan_ref(run->plan),
 				       .listener_fds = run->listener_fds,
 				       .gate_fd = run->gate_fd,
 				       .inbox_fd = notify_fd(site->daemon->notify),
+				       .long_turns = run->long_turns,
 				       .network = networks_folder(run)};
 	run->job_in_flight = true;
 	state_timer_set(site);

@@ -8,12 +8,12 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <signal.h>
 #include <stddef.h>
 
 #include "rawcall.h"
+#include "turn.h"
 
 /* The table is the launcher's still, and nothing in it may be changed: a copy of its lower part is the child's.
  * The upper part, the sandboxes of others, costs as much to copy and to close as a tenth of the start. */
@@ -38,10 +38,15 @@ static long step_keyring(struct child_context *c)
 	return r < 0 && r != -ENOSYS ? r : 0;
 }
 
-/* Whatever torpord's own is. */
+/* Whatever torpord's own are. */
 static long step_priority(struct child_context *c)
 {
-	return RAWCALL(SYS_setpriority, PRIO_PROCESS, 0, c->plan->spec->nice);
+	struct turn_attributes attributes = {.size = sizeof attributes,
+					     .policy = SCHED_OTHER,
+					     .nice = c->plan->spec->nice,
+					     .turn_ns = c->turn_ns};
+
+	return RAWCALL(SYS_sched_setattr, 0, &attributes, 0);
 }
 
 static long step_limits(struct child_context *c)

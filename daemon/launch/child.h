@@ -32,7 +32,8 @@ struct child_context {
 	char *const *envp;
 	const char *const *programs; /* paths to be tried, NULL-terminated */
 	struct child_write oom_score, app_armor, selinux;
-	int table_end; /* what of the launcher's descriptors it needs lies below */
+	uint64_t turn_ns; /* of its threads (turn.h); 0: as the kernel has it */
+	int table_end;    /* what of the launcher's descriptors it needs lies below */
 
 	const int *fds; /* [n_fds], what will be 0, 1, ...: each at least CHILD_FD_BASE, as the next one */
 	unsigned n_fds;

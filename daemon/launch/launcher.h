@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,6 +25,7 @@ struct launch_job {
 	struct launch_plan *plan; /* one reference is the job's: the submitter gives it up afterwards */
 	const int *listener_fds;  /* [plan->spec->n_listeners], of the process */
 	int gate_fd, inbox_fd;    /* of the process, for the interceptor (interceptor.h) */
+	bool long_turns;          /* the program is to have them: see turn.h */
 	const char *network; /* the run's folder of its CNI network: its namespace "netns", and the files that
 				the unit's mounts name without a '/'; NULL: none */
 

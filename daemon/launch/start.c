@@ -19,11 +19,13 @@
 #include "label.h"
 #include "sources.h"
 #include "trusted-path.h"
+#include "turn.h"
 
 void start_init(struct start *start, const struct launch_shared *shared, const struct launch_job *job)
 {
 	*start = (struct start){.context = {.plan = job->plan,
 					    .envp = (char *const *)job->plan->envp,
+					    .turn_ns = job->long_turns ? TURN_LONGEST_NS : 0,
 					    .table_end = shared->pool.host.first_high,
 					    .fds = start->fds,
 					    .channel_fd = shared->channel_fd,

@@ -2,9 +2,11 @@
 """Many sites that wake at once: who comes when. That a program which runs, but lets nobody in yet, holds others back is
 in tests/unit/test-opening.c: nothing here depends on a time."""
 import contextlib
+import ctypes
 import errno
 import os
 import signal
+import struct
 
 import pytest
 
@@ -20,13 +22,15 @@ class Gates:
         self.folder.mkdir(mode=0o755)
         self.addresses = {}
 
-    def add_site(self, name, **keys):
+    def add_site(self, name, more="", container=None, **keys):
+        """more: what its shell does before it waits; container: keys of that section. Returns its address."""
         gate = self.folder / name
         os.mkfifo(gate)
         gate.chmod(0o644)
         self.addresses[name] = self.torpor.add_site(
-            name, exec_start=f"/bin/sh -c 'read line </gates/{name}; exec /helpers/probe-server --ready'",
-            container={"Type": "notify", "BindReadOnlyPaths": f"{self.folder}:/gates"}, **keys)
+            name, exec_start=f"/bin/sh -c '{more} read line </gates/{name}; exec /helpers/probe-server --ready'",
+            container={"Type": "notify", "BindReadOnlyPaths": f"{self.folder}:/gates", **(container or {})}, **keys)
+        return self.addresses[name]
 
     def open(self, name):
         """A descriptor that lets it go on; None: it does not wait at its gate."""
@@ -38,10 +42,14 @@ class Gates:
 
     def let_next(self):
         """Waits for one that has begun to start, lets it go on, and says which it was."""
+        return self.let(self.addresses)
+
+    def let(self, names):
+        """The same for one of these."""
         found = []
 
         def look():
-            found.extend((name, gate) for name in self.addresses if (gate := self.open(name)) is not None)
+            found.extend((name, gate) for name in names if (gate := self.open(name)) is not None)
             return found
         wait_until(look, "a start")
         assert len(found) == 1, "one start at a time"
@@ -50,6 +58,49 @@ class Gates:
         os.close(gate)
         self.torpor.wait_state(name, "awake")
         return name
+
+
+TURN_LONGEST_NS = 100_000_000  # sched_attr of sched_setattr(2): "sched_runtime" of who is not SCHED_DEADLINE
+CALLS = {"x86_64": 315, "aarch64": 275}  # sched_getattr(2)
+
+
+def turn_ns(thread):
+    """How long its turns are, as the kernel says it; 0: it does not."""
+    text = ctypes.create_string_buffer(48)
+    if ctypes.CDLL(None, use_errno=True).syscall(CALLS[os.uname().machine], thread, text, len(text), 0):
+        raise OSError(ctypes.get_errno(), "sched_getattr")
+    return struct.unpack("=IIQiIQQQ", text)[5]
+
+
+def turns(torpor, site):
+    """Of all threads of all its processes."""
+    return {turn_ns(int(thread)) for pid in torpor.processes(site) for thread in os.listdir(f"/proc/{pid}/task")}
+
+
+@pytest.mark.skipif(turn_ns(0) == 0, reason="turns can be set since Linux 6.12")
+def test_who_starts_in_a_storm_has_long_turns(torpor):
+    """Until he lets his visitors in; all of his processes, and with Nice= as the unit says. Who starts alone has usual
+    ones."""
+    torpor.write(torpor.etc / "torpor.conf", "[Daemon]\nMaxStarting=3\n")
+    gates = Gates(torpor)
+    alone, beside = gates.add_site("alone"), gates.add_site("beside", more="sleep infinity &", container={"Nice": "3"})
+    simple = torpor.add_site("simple")
+    torpor.start()
+    with connect(alone):
+        torpor.wait_state("alone", "starting")
+        wait_until(lambda: torpor.processes("alone"), "a process")
+        with connect(beside):
+            wait_until(lambda: len(torpor.processes("beside")) == 2, "its processes")
+            assert turns(torpor, "beside") == {TURN_LONGEST_NS}
+            assert turns(torpor, "alone") == {turn_ns(0)}
+            assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in torpor.processes("beside")} == {3}
+            assert http_get(simple).status == 200
+            wait_until(lambda: turns(torpor, "simple") == {turn_ns(0)}, "usual turns of who has let a visitor in")
+            assert turns(torpor, "beside") == {TURN_LONGEST_NS}
+            gates.let(("beside",))
+            wait_until(lambda: turns(torpor, "beside") == {turn_ns(0)}, "usual turns of who is ready")
+            assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in torpor.processes("beside")} == {3}
+        gates.let(("alone",))
 
 
 def test_slices_take_turns(torpor):

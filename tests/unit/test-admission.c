@@ -112,6 +112,27 @@ static void test_limit(void **state)
 	release(4);
 }
 
+/* One is alone, whoever went before; with whoever starts, opens or waits beside it, it is not. */
+static void test_crowded(void **state)
+{
+	(void)state;
+	request(0, 0);
+	assert_false(admission_is_crowded(&admission));
+	request(1, 0);
+	assert_true(admission_is_crowded(&admission));
+	release(0);
+	assert_false(admission_is_crowded(&admission));
+	admission.limit = 1;
+	request(2, 0);
+	assert_true(admission_is_crowded(&admission));
+	release(1);
+	assert_false(admission_is_crowded(&admission));
+	admission.opening = 1;
+	assert_true(admission_is_crowded(&admission));
+	admission.opening = 0;
+	release(2);
+}
+
 /* While memory is short one starts at a time; what is under way stays so. */
 static void test_narrow(void **state)
 {
@@ -353,6 +374,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_crowded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_narrow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_give_up, setup, teardown),

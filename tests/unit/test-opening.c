@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -230,6 +231,40 @@ static void test_nobody_waits(void **state)
 	end_all();
 }
 
+/* Who was started with long turns is looked at until it has opened, though nobody waits; and each way to have
+ * opened is one to lose them. */
+static void test_long_turns(void **state)
+{
+	(void)state;
+	box.admission.limit = SITES;
+	for (unsigned i = 0; i < 4; i++) {
+		request(i);
+		fakes[i].run.long_turns = true;
+		fakes[i].run.container.cgroup_fd = -EBADF;
+		executed(i);
+	}
+	for (unsigned i = 0; i < 20; i++)
+		pass();
+	fakes[1].waits = false;
+	pass();
+	assert_false(fakes[1].run.long_turns);
+	opening_end(&fakes[2].run);
+	assert_false(fakes[2].run.long_turns);
+	now_ns += 1100000000;
+	assert_true(fakes[0].run.long_turns && fakes[3].run.long_turns);
+	pass();
+	assert_false(fakes[0].run.long_turns || fakes[3].run.long_turns);
+	assert_null(on_timer);
+	assert_int_equal(box.openings.n_long, 0);
+	fakes[4].spec.type = TYPE_NOTIFY; /* ready before it is known that it runs */
+	fakes[4].run.long_turns = true;
+	fakes[4].run.container.cgroup_fd = -EBADF;
+	request(4);
+	ready(4);
+	assert_false(fakes[4].run.long_turns);
+	end_all();
+}
+
 /* One that sleeps waits for something else than a processor: another site perhaps, that is next. */
 static void test_sleeps(void **state)
 {
@@ -373,6 +408,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_visitor_let_in, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_let_in_before_it_is_noted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sleeps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_visitor, setup, teardown),

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "turns.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "cleanup.h"
+#include "daemon.h"
+#include "fd.h"
+#include "turn.h"
+
+#define PASSES_MOST                                                                                            \
+	8 /* a program that makes threads faster than this only harms itself: it comes after others */
+
+/* Whether there was one with long turns. */
+static bool shorten_all(const struct container *container)
+{
+	int fd = openat(container->cgroup_fd, "cgroup.threads", O_RDONLY | O_CLOEXEC), thread;
+	autofclose FILE *threads = fd < 0 ? NULL : fdopen(fd, "r");
+	bool found = false;
+
+	if (!threads) {
+		fd_close(fd);
+		return false;
+	}
+	while (fscanf(threads, "%d", &thread) == 1)
+		found |= turn_shorten(thread);
+	return found;
+}
+
+void turns_shorten(struct run *run)
+{
+	if (!run->long_turns)
+		return;
+	run->long_turns = false;
+	/* A thread has the turns of the one that made it, perhaps just before that one's were shortened. */
+	for (unsigned i = 0; i < PASSES_MOST && shorten_all(&run->container); i++)
+		continue;
+}
