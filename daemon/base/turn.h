@@ -12,7 +12,9 @@
  * who reads in a program much, at any time. (The kernel's Documentation/scheduler/sched-eevdf.rst.) */
 #define TURN_LONGEST_NS UINT64_C(100000000) /* the most that the kernel allows */
 
-/* struct sched_attr of sched_setattr(2), as first published; no header that goes with <sched.h> has it. */
+#define TURN_KEEP_POLICY UINT64_C(0x08) /* SCHED_FLAG_KEEP_POLICY, of a header that goes with no <sched.h> */
+
+/* struct sched_attr of sched_setattr(2), as first published; likewise. */
 struct turn_attributes {
 	uint32_t size, policy;
 	uint64_t flags;

@@ -9,6 +9,7 @@
 #include "fd.h"
 #include "turn.h"
 
+#define THREADS_MOST 4096 /* some milliseconds; who makes more than any server does comes after others, too */
 #define PASSES_MOST                                                                                            \
 	8 /* a program that makes threads faster than this only harms itself: it comes after others */
 
@@ -23,7 +24,7 @@ static bool shorten_all(const struct container *container)
 		fd_close(fd);
 		return false;
 	}
-	while (fscanf(threads, "%d", &thread) == 1)
+	for (unsigned n = 0; n < THREADS_MOST && fscanf(threads, "%d", &thread) == 1; n++)
 		found |= turn_shorten(thread);
 	return found;
 }

@@ -38,11 +38,11 @@ static long step_keyring(struct child_context *c)
 	return r < 0 && r != -ENOSYS ? r : 0;
 }
 
-/* Whatever torpord's own are. */
+/* Whatever torpord's own nice level is. */
 static long step_priority(struct child_context *c)
 {
 	struct turn_attributes attributes = {.size = sizeof attributes,
-					     .policy = SCHED_OTHER,
+					     .flags = TURN_KEEP_POLICY,
 					     .nice = c->plan->spec->nice,
 					     .turn_ns = c->turn_ns};
 
