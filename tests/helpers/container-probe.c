@@ -176,17 +176,14 @@ static int listen_at(const void *address, socklen_t bytes)
 	return fd < 0 || bind(fd, address, bytes) < 0 || listen(fd, 8) < 0 ? -1 : 0;
 }
 
-static void on_term(int number)
-{
-	(void)number;
-}
-
 /* Things that are there for everybody of this user, until SIGTERM. Says what it could not make. */
 static void leave(FILE *out, struct neighbour *n)
 {
 	int id = shmget(KEY, 4096, IPC_CREAT | 0666);
 	struct mq_attr attr = {.mq_maxmsg = 1, .mq_msgsize = 8};
 	mqd_t queue = mq_open(n->path[2], O_RDWR | O_CREAT, 0666, &attr);
+	sigset_t term;
+	int number;
 
 	for (int i = 0; i < 2; i++)
 		if (open(n->path[i], O_RDWR | O_CREAT, 0666) < 0)
@@ -197,10 +194,12 @@ static void leave(FILE *out, struct neighbour *n)
 		fprintf(out, "message queue: %s\n", strerrorname_np(errno));
 	if (listen_at(&n->abstract, n->abstract_bytes) < 0 || listen_at(&n->loopback, sizeof n->loopback) < 0)
 		fprintf(out, "listeners: %s\n", strerrorname_np(errno));
-	(void)signal(SIGTERM, on_term);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &term, NULL); /* it may come before it is waited for */
 	fprintf(out, "left: %s\n", secret);
 	(void)fclose(out);
-	(void)pause();
+	(void)sigwait(&term, &number);
 	(void)shmctl(id, IPC_RMID, NULL);
 	(void)mq_unlink(n->path[2]);
 	(void)unlink(n->path[0]);
