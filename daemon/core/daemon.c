@@ -30,6 +30,7 @@
 #include "notify.h"
 #include "probe.h"
 #include "schedule.h"
+#include "store.h"
 #include "transition.h"
 #include "unpacker.h"
 #include "wake.h"
@@ -284,9 +285,11 @@ static int set_up(struct daemon *daemon)
 		r = lock_run_dir(daemon);
 	if (r < 0)
 		return r;
-	daemon->n_inherited = inherited_receive(&daemon->inherited);
-	if (daemon->n_inherited < 0)
-		return daemon->n_inherited;
+	r = inherited_receive(&daemon->inheritance);
+	if (r < 0) {
+		log_error("the sockets of LISTEN_FDS cannot be taken over: %s", strerror(-r));
+		return r;
+	}
 	r = delegation_open(daemon->options.cgroup, &daemon->delegation);
 	if (r < 0)
 		return r;
@@ -328,24 +331,6 @@ static int set_up(struct daemon *daemon)
 	return r;
 }
 
-/* Sockets that no unit claims are kept: the unit may be mended, and the service manager has them anyway. */
-static void report_unclaimed(const struct daemon *daemon)
-{
-	char text[ADDRESS_TEXT_BYTES];
-
-	for (int i = 0; i < daemon->n_inherited; i++)
-		if (daemon->inherited[i].fd >= 0)
-			log_warning("socket %s of LISTEN_FDS is no site's yet",
-				    address_format(&daemon->inherited[i].address, text));
-}
-
-static void close_inherited(struct daemon *daemon)
-{
-	for (int i = 0; i < daemon->n_inherited; i++)
-		fd_close(daemon->inherited[i].fd);
-	free(daemon->inherited);
-}
-
 /* Where settings by command go: made before the folders are watched, since one that comes later has all of them
  * looked through again. */
 static void make_folders(const struct daemon *daemon)
@@ -365,7 +350,6 @@ static void make_folders(const struct daemon *daemon)
 
 static void load(struct daemon *daemon)
 {
-	struct load_counts counts;
 	int r;
 
 	make_folders(daemon);
@@ -374,12 +358,12 @@ static void load(struct daemon *daemon)
 	if (r < 0)
 		log_warning("changes of unit files will not be noticed (use torporctl reload): %s",
 			    strerror(-r));
-	counts = loader_load_all(daemon);
+	(void)loader_load_all(daemon);
 	unpacker_sweep_soon(daemon->unpacker);
-	report_unclaimed(daemon);
+	inherited_report(&daemon->inheritance);
 	log_notice("%u sites listening on %u sockets (limit %u of %llu open files), %u files refused",
-		   counts.loaded, daemon->n_listeners, daemon->max_listeners,
-		   (unsigned long long)daemon->max_files, counts.refused);
+		   HASH_COUNT(daemon->sites), daemon->n_listeners, daemon->max_listeners,
+		   (unsigned long long)daemon->max_files, HASH_COUNT(daemon->refused));
 	for (unsigned bit = CONTROLLER_CPU; bit <= CONTROLLER_PIDS; bit <<= 1)
 		if (!(daemon->host.controllers & bit))
 			log_notice("no %s controller in this host's cgroup v2: limits that need it are not in "
@@ -434,6 +418,19 @@ static void close_loop(struct daemon *daemon)
 		log_warning("handles were left open at the end");
 }
 
+static void leave_listeners(struct daemon *daemon)
+{
+	int r = store_leave(daemon);
+
+	if (r == -ENOENT)
+		log_warning("the listeners are closed, as the service manager stores no descriptors: "
+			    "FileDescriptorStoreMax= of torpor.service says how many");
+	else if (r < 0)
+		log_warning("the listeners are closed, as they cannot be left with the service manager: %s",
+			    strerror(-r));
+	daemon->listeners_left = r == 0;
+}
+
 static void tear_down(struct daemon *daemon)
 {
 	struct site *site, *next;
@@ -451,6 +448,8 @@ static void tear_down(struct daemon *daemon)
 	unpacker_destroy(daemon->unpacker);
 	daemon->unpacker = NULL;
 	ledgers_close(daemon->ledgers);
+	if (daemon->options.keep_listeners)
+		leave_listeners(daemon);
 	HASH_ITER(hh, daemon->sites, site, next)
 	site_destroy(site);
 	ladder_stop(daemon);
@@ -471,7 +470,7 @@ static void tear_down(struct daemon *daemon)
 	spec_cache_destroy(daemon->cache);
 	security_cache_finish(&daemon->security);
 	planner_finish(&daemon->planner);
-	close_inherited(daemon);
+	inherited_finish(&daemon->inheritance);
 	delegation_close(&daemon->delegation);
 	config_finish(&daemon->config);
 	fd_close(daemon->lock_fd);
@@ -502,12 +501,13 @@ int daemon_run(const struct options *options)
 		log_error("the event loop cannot be set up: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
+	/* From the beginning: who has taken over listeners that were left does not end without leaving them. */
+	uv_signal_start(&daemon.terminate, on_terminate, SIGTERM);
+	uv_signal_start(&daemon.interrupt, on_terminate, SIGINT);
+	uv_signal_start(&daemon.hangup, on_hangup, SIGHUP);
 	r = set_up(&daemon);
 	if (r == 0) {
 		load(&daemon);
-		uv_signal_start(&daemon.terminate, on_terminate, SIGTERM);
-		uv_signal_start(&daemon.interrupt, on_terminate, SIGINT);
-		uv_signal_start(&daemon.hangup, on_hangup, SIGHUP);
 		sd_notify(0, "READY=1");
 		(void)uv_run(&daemon.loop, UV_RUN_DEFAULT);
 	}

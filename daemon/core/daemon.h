@@ -8,6 +8,7 @@
 #include "delegation.h"
 #include "grace.h"
 #include "host.h"
+#include "inherited.h"
 #include "journal.h"
 #include "listener.h"
 #include "looker.h"
@@ -26,6 +27,7 @@ struct options {
 	struct lookup lookup; /* --etc, --run, --lib */
 	const char *state;    /* --state */
 	const char *cgroup;   /* --cgroup; NULL: torpord's own */
+	bool keep_listeners;  /* --keep-listeners */
 };
 
 /* Descriptors kept free of listeners, for containers, connections and files; less where the limit is small. */
@@ -67,8 +69,8 @@ struct daemon {
 	uv_async_t paged;   /* the pager has done something */
 	uv_signal_t terminate, interrupt, hangup;
 	uv_timer_t starved, retry, look;
-	struct inherited *inherited; /* owned */
-	int n_inherited;
+	struct inheritance inheritance;
+	bool listeners_left; /* with the service manager: unix sockets keep their files */
 	struct watch *watch;
 	struct arrivals *arrivals; /* NULL: no refused site waits for an address */
 	struct control *control;

@@ -16,57 +16,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "account.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "inherited.h"
 #include "log.h"
 #include "source-filter.h"
 #include "str.h"
-
-int inherited_receive(struct inherited **ret)
-{
-	int n = sd_listen_fds(1), used = 0;
-	struct inherited *inherited;
-
-	*ret = NULL;
-	if (n <= 0)
-		return n;
-	inherited = calloc((size_t)n, sizeof *inherited);
-	if (!inherited)
-		return -ENOMEM;
-	for (int i = 0; i < n; i++) {
-		int fd = SD_LISTEN_FDS_START + i;
-		struct stat st;
-
-		if (address_from_fd(fd, &inherited[used].address) < 0 || fstat(fd, &st) < 0) {
-			log_warning(
-				"descriptor %d of LISTEN_FDS is no socket that a site can listen on: closed",
-				fd);
-			fd_close(fd);
-			continue;
-		}
-		inherited[used].inode = st.st_ino;
-		inherited[used++].fd = fd;
-	}
-	*ret = inherited;
-	return used;
-}
-
-void inherited_give_back(struct inherited *inherited, int n, int *fd)
-{
-	struct stat st;
-
-	if (n == 0 || fstat(*fd, &st) < 0)
-		return;
-	for (int i = 0; i < n; i++)
-		if (inherited[i].fd < 0 && inherited[i].inode == st.st_ino) {
-			inherited[i].fd = steal_fd(fd);
-			return;
-		}
-}
 
 static int set_int(int fd, int level, int option, int value)
 {
@@ -236,14 +194,6 @@ static int bind_path(int fd, const struct site_spec *spec, const struct address 
 	return r;
 }
 
-static int take_inherited(struct inherited *inherited, int n, const struct address *address)
-{
-	for (int i = 0; i < n; i++)
-		if (inherited[i].fd >= 0 && address_equal(&inherited[i].address, address))
-			return steal_fd(&inherited[i].fd);
-	return -ENOENT;
-}
-
 static int open_socket(const struct site_spec *spec, const struct address *address,
 		       const struct listener_owner *owner, ino_t *inode, const char **what)
 {
@@ -293,14 +243,24 @@ static const char *hint(int error)
 }
 
 int listener_open(const struct site_spec *spec, const struct listener_spec *listener,
-		  struct inherited *inherited, int n_inherited, ino_t *inode, struct diag *diag)
+		  struct inheritance *inheritance, ino_t *inode, struct diag *diag)
 {
-	autoclose int taken = take_inherited(inherited, n_inherited, &listener->address);
+	bool left = false;
+	autoclose int taken =
+		inheritance ? inherited_take(inheritance, spec, &listener->address, inode, &left) : -ENOENT;
 	char text[ADDRESS_TEXT_BYTES];
 	const char *what = "filter of IPAddressAllow= and IPAddressDeny=";
 	struct listener_owner owner = {(uid_t)-1, (gid_t)-1};
 	int fd;
 
+	if (left && taken >= 0) {
+		const struct listener before = {.address = &listener->address, .fd = taken, .inode = *inode};
+		struct diag ignored = {0};
+
+		if (listener_update(&before, spec, &ignored) == 0)
+			return steal_fd(&taken);
+		fd_close(steal_fd(&taken)); /* its program has made something of it that cannot be taken back */
+	}
 	*inode = 0;
 	if (taken >= 0) {
 		fd = set_source_filter(taken, spec, &listener->address);
@@ -335,7 +295,7 @@ int listener_revive(struct listener *listener, const struct site_spec *spec, con
 			return 0;
 		return diag_set(diag, -errno, spec->exec_origin.file, 0, "listen: %s", strerror(errno));
 	}
-	fd = listener_open(spec, wanted, NULL, 0, &listener->inode, diag);
+	fd = listener_open(spec, wanted, NULL, &listener->inode, diag);
 	if (fd < 0)
 		return fd;
 	/* The number stays: it is in the loop's tables. */
@@ -344,11 +304,26 @@ int listener_revive(struct listener *listener, const struct site_spec *spec, con
 	return 0;
 }
 
+/* The group that the kernel gives a file that is made there: torpord's, or a folder's that has the set-group-ID
+ * bit (inode(7)). */
+static gid_t group_in_folder_of(const char *path)
+{
+	char folder[sizeof(struct sockaddr_un)];
+	const char *slash = strrchr(path, '/');
+	struct stat st;
+
+	snprintf(folder, sizeof folder, "%.*s", slash > path ? (int)(slash - path) : 1, path);
+	return stat(folder, &st) == 0 && st.st_mode & S_ISGID ? st.st_gid : getegid();
+}
+
 /* By a descriptor of the file itself: whoever can write the folder may have put a link in its place. */
 static int update_file(const struct listener *listener, const struct site_spec *spec,
 		       const struct listener_owner *owner)
 {
-	autoclose int fd = open(address_path(listener->address), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	const char *file = address_path(listener->address);
+	autoclose int fd = open(file, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	uid_t uid = owner->uid == (uid_t)-1 ? geteuid() : owner->uid;
+	gid_t gid = owner->gid == (gid_t)-1 ? group_in_folder_of(file) : owner->gid;
 	char path[64];
 	struct stat st;
 
@@ -357,9 +332,9 @@ static int update_file(const struct listener *listener, const struct site_spec *
 	if (!S_ISSOCK(st.st_mode) || st.st_ino != listener->inode)
 		return -ESTALE;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (fchownat(fd, "", owner->uid == (uid_t)-1 ? 0 : owner->uid, owner->gid == (gid_t)-1 ? 0 : owner->gid,
-		     AT_EMPTY_PATH) < 0 ||
-	    chmod(path, spec->socket_mode) < 0)
+	if ((st.st_uid != uid || st.st_gid != gid) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	if ((st.st_mode & 07777) != spec->socket_mode && chmod(path, spec->socket_mode) < 0)
 		return -errno;
 	return 0;
 }

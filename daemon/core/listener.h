@@ -6,6 +6,7 @@
 
 #include "spec.h"
 
+struct inheritance;
 struct site;
 
 /* One pre-bound listening socket of a site. The daemon's own copy stays open as long as the site exists, so a
@@ -15,13 +16,6 @@ struct listener {
 	const struct address *address; /* of the plan in force */
 	int fd;                        /* owned */
 	ino_t inode;                   /* of a unix socket's file, so that only our own is removed; else 0 */
-};
-
-/* Sockets that the service manager passed to torpord (LISTEN_FDS), to be matched by address. */
-struct inherited {
-	struct address address;
-	int fd;      /* owned until taken; -EBADF then */
-	ino_t inode; /* of the socket itself */
 };
 
 /* Who owns the files of a site's unix sockets; -1: torpord, as it made them. */
@@ -34,17 +28,11 @@ struct listener_owner {
  * group, or what the lookup says. */
 int listener_find_owner(const struct site_spec *spec, struct listener_owner *ret, struct diag *diag);
 
-/* Takes over the sockets of sd_listen_fds(3). Returns how many, and *ret to be freed; or -errno. */
-int inherited_receive(struct inherited **ret);
-
-/* Takes a socket back that came from there, for a unit that comes later; -EBADF is in its place then. Another
- * one stays where it is. */
-void inherited_give_back(struct inherited *inherited, int n, int *fd);
-
-/* Opens, binds and listens as the spec says, or takes a fitting socket out of inherited[]. A stale unix socket
- * is replaced; a live one is somebody's and never is. Returns the descriptor, or -errno with *diag. */
+/* Opens, binds and listens as the spec says, or takes a fitting socket out of an inheritance (NULL: there is
+ * none). A stale unix socket is replaced; a live one is somebody's and never is. Returns the descriptor, or
+ * -errno with *diag. */
 int listener_open(const struct site_spec *spec, const struct listener_spec *listener,
-		  struct inherited *inherited, int n_inherited, ino_t *inode, struct diag *diag);
+		  struct inheritance *inheritance, ino_t *inode, struct diag *diag);
 
 /* Makes a listener of a descriptor, not watched yet. NULL when out of memory; fd is the caller's then. */
 struct listener *listener_create(uv_loop_t *loop, int fd, ino_t inode, const struct address *address);

@@ -68,8 +68,7 @@ static int open_one(struct daemon *daemon, const struct site *site, const struct
 	 * through, which for each listener of each site is too much. */
 	if (spec->reuse_port && !listener_address_free(spec, &wanted->address))
 		owner = find_owner(daemon, site, &wanted->address);
-	fd = owner ? -EADDRINUSE
-		   : listener_open(spec, wanted, daemon->inherited, daemon->n_inherited, &inode, diag);
+	fd = owner ? -EADDRINUSE : listener_open(spec, wanted, &daemon->inheritance, &inode, diag);
 	if (fd == -EADDRINUSE && (owner = find_owner(daemon, site, &wanted->address)))
 		diag_set(diag, fd, spec->exec_origin.file, 0, "listener %s is already claimed by site %s",
 			 address_format(&wanted->address, text), owner->name);
@@ -87,7 +86,7 @@ static int open_one(struct daemon *daemon, const struct site *site, const struct
 /* One that was opened for a unit that is refused. */
 static void discard(struct daemon *daemon, struct listener *listener)
 {
-	inherited_give_back(daemon->inherited, daemon->n_inherited, &listener->fd);
+	inherited_give_back(&daemon->inheritance, &listener->fd);
 	listener_close(listener, true);
 	daemon->n_listeners--;
 }
@@ -296,7 +295,7 @@ struct load_counts loader_load_all(struct daemon *daemon)
 			break;
 		}
 	lookup_free_list(names);
-	if (counts.removed || counts.changed)
+	if (inherited_settle(&daemon->inheritance) || counts.removed || counts.changed)
 		retry_refused(daemon); /* not soon: whoever asked for it is told what is refused now */
 	spec_cache_clear(daemon->cache);
 	return counts;

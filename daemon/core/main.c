@@ -25,6 +25,7 @@ enum {
 	OPTION_LIB,
 	OPTION_STATE,
 	OPTION_CGROUP,
+	OPTION_KEEP_LISTENERS,
 	OPTION_VERIFY,
 	OPTION_SECURITY,
 	OPTION_BRIEF,
@@ -38,6 +39,7 @@ static const struct option long_options[] = {
 	{"lib", required_argument, NULL, OPTION_LIB},
 	{"state", required_argument, NULL, OPTION_STATE},
 	{"cgroup", required_argument, NULL, OPTION_CGROUP},
+	{"keep-listeners", no_argument, NULL, OPTION_KEEP_LISTENERS},
 	{"verify", no_argument, NULL, OPTION_VERIFY},
 	{"security", no_argument, NULL, OPTION_SECURITY},
 	{"brief", no_argument, NULL, OPTION_BRIEF},
@@ -67,6 +69,7 @@ static void print_help(FILE *out)
 	      "  --lib=DIR      units that came with packages (/usr/lib/torpor)\n"
 	      "  --state=DIR    what outlives a reboot: ids of sites, unpacked images (/var/lib/torpor)\n"
 	      "  --cgroup=PATH  cgroup v2 directory to manage (default: the one it is started in)\n"
+	      "  --keep-listeners  leave them with the service manager at the end, for the next torpord\n"
 	      "  --verify       check units and torpor.conf, and exit: 1 when one has an error\n"
 	      "  --security     print as JSON what containers of such units may do, and exit\n"
 	      "  --brief        with --security: the exposure alone\n"
@@ -123,6 +126,9 @@ static int parse(struct request *request, int argc, char **argv)
 			break;
 		case OPTION_CGROUP:
 			options->cgroup = folder(optarg);
+			break;
+		case OPTION_KEEP_LISTENERS:
+			options->keep_listeners = true;
 			break;
 		case OPTION_STATE:
 			options->state = folder(optarg);

@@ -156,7 +156,7 @@ static void close_listeners(struct site *site, struct listener **keep, unsigned 
 	for (unsigned i = 0; i < site->plan->spec->n_listeners; i++)
 		if (!kept(site->listeners[i], keep, n_keep)) {
 			probes_release(site, site->listeners[i]);
-			listener_close(site->listeners[i], true);
+			listener_close(site->listeners[i], !site->daemon->listeners_left);
 			site->daemon->n_listeners--;
 		}
 	free(site->listeners);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """torpor.service under the real systemd."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -119,7 +120,7 @@ def test_stop(torpor):
     pids = cgroups.processes(torpor.cgroup)
     torpor.stop()
     assert_nothing_left(torpor, pids)
-    assert torpor.show("Result", "ExecMainStatus") == ["success", "0"]
+    assert torpor.show("Result", "ExecMainStatus", "NFileDescriptorStore") == ["success", "0", "0"]
     for address in addresses:
         with pytest.raises(ConnectionRefusedError):
             connect(address)
@@ -164,6 +165,40 @@ def test_restart_keeps_the_run_folder(torpor):
     after = listener.stat()
     assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
     assert torpor.wakes("a") == 1
+
+
+@pytest.fixture
+def gate(torpor, tmp_path):
+    """A pipe: the service does not start before somebody writes to it."""
+    pipe = tmp_path / "gate"
+    os.mkfifo(pipe)
+    path = pathlib.Path(f"/run/systemd/system/{UNIT}.d/gate.conf")
+    path.parent.mkdir(parents=True)
+    path.write_text(f"[Service]\nExecStartPre=/bin/sh -c 'read line <{pipe}'\n")
+    systemctl("daemon-reload")
+    yield pipe
+    path.unlink()
+    path.parent.rmdir()
+    systemctl("daemon-reload")
+
+
+def test_visitors_wait_for_a_restart(torpor, gate):
+    """They connect while there is no torpord, and have their answer from the next."""
+    path = str(torpor.run / "a.sock")
+    addresses = [torpor.add_site("a"), torpor.add_site("b"), torpor.add_site("c", path)]
+    torpor.visit("a", addresses[0])
+    for _ in range(2):
+        systemctl("restart", "--no-block", UNIT)
+        wait_until(lambda: torpor.show("SubState", "MainPID") == ["start-pre", "0"], "nobody")
+        assert torpor.show("NFileDescriptorStore") == "1"
+        with contextlib.ExitStack() as stack:
+            visitors = [stack.enter_context(HttpConnection(address)) for address in addresses]
+            for visitor in visitors:
+                visitor.send("/counter", close=True)
+            gate.write_text("go\n")
+            assert [visitor.receive().text for visitor in visitors] == ["1\n"] * 3
+        wait_until(lambda: torpor.running, "READY=1")
+        assert torpor.show("NFileDescriptorStore") == "0"
 
 
 def test_killed(torpor):
