@@ -150,6 +150,16 @@ int cgroup_read_events(int events_fd, struct cgroup_events *ret)
 	return 0;
 }
 
+FILE *cgroup_open_list(int cgroup_fd, const char *name)
+{
+	int fd = openat(cgroup_fd, name, O_RDONLY | O_CLOEXEC);
+	FILE *list = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!list)
+		fd_close(fd);
+	return list;
+}
+
 int cgroup_cpu_usage_us(int cgroup_fd, uint64_t *ret)
 {
 	char buf[1024];

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* What torpor does with one directory of a cgroup v2 hierarchy, always through an open descriptor of it
  * (O_PATH will do not: O_DIRECTORY|O_RDONLY). */
@@ -33,6 +34,9 @@ struct cgroup_events {
 
 /* Reads cgroup.events, from a descriptor of that file (kept open for POLLPRI) at offset 0. */
 int cgroup_read_events(int events_fd, struct cgroup_events *ret);
+
+/* Opens cgroup.procs or cgroup.threads, which have a number a line. The caller's; NULL: errno says why. */
+FILE *cgroup_open_list(int cgroup_fd, const char *name);
 
 /* CPU time used so far, in microseconds, from cpu.stat (there without a cpu controller). */
 int cgroup_cpu_usage_us(int cgroup_fd, uint64_t *ret);

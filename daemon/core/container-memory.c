@@ -6,20 +6,19 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "container.h"
 #include "fd.h"
 
 static int resident_bytes(int cgroup_fd, unsigned most, uint64_t *ret)
 {
-	int fd = openat(cgroup_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), pid;
-	autofclose FILE *procs = fd < 0 ? NULL : fdopen(fd, "r");
+	autofclose FILE *procs = cgroup_open_list(cgroup_fd, "cgroup.procs");
 	uint64_t pages = 0;
+	int pid;
 
-	if (!procs) {
-		fd_close(fd);
+	if (!procs)
 		return -errno;
-	}
 	while (fscanf(procs, "%d", &pid) == 1) {
 		char path[64], statm[128];
 		unsigned long resident;

@@ -78,14 +78,10 @@ static char *choose_path(const char *wanted)
 
 static bool in_cgroup(int fd)
 {
-	int procs_fd = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), pid;
-	autofclose FILE *procs = procs_fd < 0 ? NULL : fdopen(procs_fd, "r");
+	autofclose FILE *procs = cgroup_open_list(fd, "cgroup.procs");
+	int pid;
 
-	if (!procs) {
-		fd_close(procs_fd);
-		return false;
-	}
-	while (fscanf(procs, "%d", &pid) == 1)
+	while (procs && fscanf(procs, "%d", &pid) == 1)
 		if (pid == getpid())
 			return true;
 	return false;

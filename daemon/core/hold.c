@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "str.h"
 #include "spec.h"
@@ -235,14 +236,11 @@ static int take_process(struct hold *hold, uv_loop_t *loop, pid_t pid, uv_poll_c
 int hold_take(struct hold *hold, uv_loop_t *loop, const struct container *container, unsigned max_sockets,
 	      uv_poll_cb callback, void *data)
 {
-	int fd = openat(container->cgroup_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), r = 0, pid;
-	autofclose FILE *procs = fd < 0 ? NULL : fdopen(fd, "r");
+	autofclose FILE *procs = cgroup_open_list(container->cgroup_fd, "cgroup.procs");
+	int r = 0, pid;
 
-	if (!procs) {
-		r = -errno;
-		fd_close(fd);
-		return r;
-	}
+	if (!procs)
+		return -errno;
 	hold->max = max_sockets < HOLD_SOCKETS_MAX ? max_sockets : HOLD_SOCKETS_MAX;
 	while (r == 0 && fscanf(procs, "%d", &pid) == 1)
 		r = take_process(hold, loop, (pid_t)pid, callback, data);

@@ -12,7 +12,6 @@
 
 #include "cleanup.h"
 #include "fd.h"
-#include "listener.h"
 #include "log.h"
 #include "spec.h"
 #include "store.h"

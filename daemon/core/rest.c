@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "fd.h"
 
@@ -90,13 +91,11 @@ static bool thread_at_rest(int tid)
 
 bool container_at_rest(const struct container *container)
 {
-	int fd = openat(container->cgroup_fd, "cgroup.threads", O_RDONLY | O_CLOEXEC), tid;
-	autofclose FILE *threads = fd < 0 ? NULL : fdopen(fd, "r");
+	autofclose FILE *threads = cgroup_open_list(container->cgroup_fd, "cgroup.threads");
+	int tid;
 
-	if (!threads) {
-		fd_close(fd);
+	if (!threads)
 		return false;
-	}
 	while (fscanf(threads, "%d", &tid) == 1)
 		if (!thread_at_rest(tid))
 			return false;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "turns.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "daemon.h"
-#include "fd.h"
 #include "turn.h"
 
 #define THREADS_MOST 4096 /* some milliseconds; who makes more than any server does comes after others, too */
@@ -16,15 +15,11 @@
 /* Whether there was one with long turns. */
 static bool shorten_all(const struct container *container)
 {
-	int fd = openat(container->cgroup_fd, "cgroup.threads", O_RDONLY | O_CLOEXEC), thread;
-	autofclose FILE *threads = fd < 0 ? NULL : fdopen(fd, "r");
+	autofclose FILE *threads = cgroup_open_list(container->cgroup_fd, "cgroup.threads");
 	bool found = false;
+	int thread;
 
-	if (!threads) {
-		fd_close(fd);
-		return false;
-	}
-	for (unsigned n = 0; n < THREADS_MOST && fscanf(threads, "%d", &thread) == 1; n++)
+	for (unsigned n = 0; threads && n < THREADS_MOST && fscanf(threads, "%d", &thread) == 1; n++)
 		found |= turn_shorten(thread);
 	return found;
 }
